@@ -1,0 +1,20 @@
+"""Where the shared real data lies, and settings every test needs."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("project01", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("project01")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data; tests that need it are skipped, with this reason, where it is absent."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("PROJECT01_SHARED_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"real data not found at {folder}; set PROJECT01_SHARED_DATA to its folder")
+    return folder
