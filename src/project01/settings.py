@@ -1,0 +1,235 @@
+"""One frozen settings tree, read once at an entry point; functions receive the values they need, never the tree.
+
+Order of precedence: flags, then environment (``PROJECT01__SECTION__KEY``), then a TOML or YAML file, then defaults.
+Units stand in the names (`_bps` basis points, `_sessions` trading days).
+"""
+
+import difflib
+import hashlib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from project01.domain.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "PROJECT01__"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class DataSettings(_Section):
+    """What is read and how it is checked."""
+
+    calendar: str = "XNYS"
+    """Exchange calendar (ISO 10383) that sessions and closes come from."""
+    gate_max_loss: float = Field(0.66, gt=0, lt=1)
+    """A one-session fall beyond this fraction that adj_close does not explain is refused."""
+    gate_max_gain: float = Field(2.0, gt=0)
+    """A one-session rise beyond this fraction that adj_close does not explain is refused."""
+    survivors_only: bool | None = None
+    """Whether the data keeps only names that still traded at its end; not set: judged from the data."""
+
+
+class ForecastSettings(_Section):
+    """What is forecast."""
+
+    horizon: int = Field(5, ge=1, le=252)
+    """Sessions ahead."""
+    seed: int = Field(7, ge=0)
+    """The one seed every random choice follows from."""
+    models: tuple[str, ...] = ("lightgbm", "xgboost", "ridge", "momentum", "historical_mean", "zero")
+    """Forecasters to train; the first is the one traded and shown, chosen before any result is seen."""
+
+
+class WalkForwardSettings(_Section):
+    """How history is cut into training and test."""
+
+    train_sessions: int = Field(1260, ge=60)
+    """Length of the rolling training window."""
+    test_sessions: int = Field(252, ge=5)
+    """Sessions forecast before the next refit."""
+    purge_sessions: int | None = Field(None, ge=1)
+    """Training sessions dropped before each test window; not set: horizon + 1. Never below the horizon."""
+
+
+class PortfolioSettings(_Section):
+    """How forecasts become positions."""
+
+    rule: Literal["top", "long_short"] = "top"
+    """Long the best quantile, or long the best and short the worst by rank."""
+    fraction: float = Field(0.1, gt=0, le=0.5)
+    """Share of the symbols held long by `top`; never fewer than three names."""
+    initial_cash_usd: float = Field(1_000_000.0, gt=0)
+
+
+class CostSettings(_Section):
+    """What trading costs, by part."""
+
+    commission_bps: float = Field(0.5, ge=0)
+    """Commission as a share of traded value."""
+    commission_min_usd: float = Field(0.0, ge=0)
+    """Least commission of an order."""
+    slippage_bps: float = Field(9.5, ge=0)
+    """Half-spread and impact against the fill price."""
+
+
+class ComputeSettings(_Section):
+    """How much of the machine is used; results never depend on it."""
+
+    threads: int = Field(2, ge=1, le=64)
+
+
+class TrackingSettings(_Section):
+    """Where runs are recorded."""
+
+    backend: Literal["mlflow", "wandb-offline", "none"] = "mlflow"
+
+
+class Settings(_Section):
+    """The whole tree."""
+
+    data: DataSettings = DataSettings()
+    forecast: ForecastSettings = ForecastSettings()
+    walk_forward: WalkForwardSettings = WalkForwardSettings()
+    portfolio: PortfolioSettings = PortfolioSettings()
+    costs: CostSettings = CostSettings()
+    compute: ComputeSettings = ComputeSettings()
+    tracking: TrackingSettings = TrackingSettings()
+
+    def purge_sessions(self) -> int:
+        """Sessions purged between training and test.
+
+        Raises:
+            SettingsError: set below the horizon.
+        """
+        purge = self.walk_forward.purge_sessions
+        if purge is None:
+            return self.forecast.horizon + 1
+        if purge < self.forecast.horizon:
+            raise SettingsError(
+                f"walk_forward.purge_sessions is {purge}, below the horizon of {self.forecast.horizon}: labels "
+                "of the training window would overlap the test window. Set it to the horizon or more."
+            )
+        return purge
+
+    def result_hash(self) -> str:
+        """SHA-256 over everything that may change a result (not threads, not tracking), first 16 hex digits."""
+        content = self.model_dump(mode="json", exclude={"compute", "tracking"})
+        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class LoadedSettings:
+    """Settings with the place each value came from.
+
+    Attributes:
+        settings: the validated tree.
+        origin: dotted key -> ``default``, ``file NAME``, ``environment NAME`` or ``flag``.
+    """
+
+    settings: Settings
+    origin: dict[str, str]
+
+
+def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _leaves(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+KNOWN_KEYS = tuple(_leaves(Settings))
+
+
+def _refuse_unknown(keys: Iterator[str], where: str) -> None:
+    for key in keys:
+        if key not in KNOWN_KEYS:
+            near = difflib.get_close_matches(key, KNOWN_KEYS, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{where}: unknown setting {key!r}.{hint} `project01 config show` lists all of them.")
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        parsed = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except OSError as error:
+        raise SettingsError(f"Settings file {path} cannot be read: {error.strerror}. Pass an existing file.") from error
+    except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"Settings file {path} is not valid TOML or YAML: {error}") from error
+    if parsed is None:
+        return {}
+    if not isinstance(parsed, dict):
+        raise SettingsError(f"Settings file {path} holds a {type(parsed).__name__}; expected sections like [forecast].")
+    return _flatten(parsed)
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in sorted(environment):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
+            value = environment[name]
+            found[key] = value.split(",") if key == "forecast.models" else value
+    return found
+
+
+def load_settings(
+    file: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> LoadedSettings:
+    """Merge defaults, file, environment and flags into one validated tree.
+
+    Args:
+        file: TOML (``.toml``) or YAML settings file.
+        flags: dotted key -> value; None values are flags not given.
+        environment: defaults to the process environment.
+    Raises:
+        SettingsError: unknown key (with the nearest known one), unreadable file, value of the wrong type or range.
+    """
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    layers: list[tuple[str, dict[str, Any]]] = []
+    if file is not None:
+        layers.append((f"file {file.name}", _read_file(file)))
+    layers.append(("environment", _read_environment(os.environ if environment is None else environment)))
+    layers.append(("flag", given))
+    origin = dict.fromkeys(KNOWN_KEYS, "default")
+    tree: dict[str, dict[str, Any]] = {}
+    for where, values in layers:
+        _refuse_unknown(iter(values), where)
+        for key, value in values.items():
+            section, _, name = key.partition(".")
+            tree.setdefault(section, {})[name] = value
+            variable = ENVIRONMENT_PREFIX + key.upper().replace(".", "__")
+            origin[key] = f"environment {variable}" if where == "environment" else where
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"][:2])
+        raise SettingsError(
+            f"Setting {key} ({origin.get(key, 'unknown')}): {first['msg']}; found {first['input']!r}."
+        ) from error
+    settings.purge_sessions()
+    return LoadedSettings(settings, origin)
