@@ -1,0 +1,106 @@
+"""From prepared bars to a table of features: one pass of compiled steps, then ranks across each session."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from project01.domain import FloatArray, InputError, SchemaError
+from project01.etl.adjust import PREPARED
+from project01.etl.catalogue import catalogue
+from project01.etl.context import bar_inputs, known_microseconds, session_codes
+from project01.etl.feature import Feature
+from project01.etl.fuse import Kernel, kernel_for
+from project01.etl.peers import known_peer_rank
+
+KEYS = ("symbol", "session", "event_time", "knowledge_time")
+
+
+def compute_features(
+    bars: pl.DataFrame,
+    features: Sequence[Feature],
+    *,
+    market: pl.DataFrame | None = None,
+    macro: pl.DataFrame | None = None,
+    threads: int = 2,
+) -> pl.DataFrame:
+    """Every feature of every bar, from that bar and earlier ones only.
+
+    Args:
+        bars: prepared bars, sorted by symbol and session.
+        features: what to compute, in the order of the result's columns.
+        market: session, close, knowledge_time of an index; None: the equal-weight mean of the bars.
+        macro: rows of the macro table.
+        threads: the result does not depend on it.
+    Returns:
+        symbol, session, event_time, knowledge_time, then one Float32 column a feature, NaN where it is missing; rows in
+        the order of the bars.
+    Raises:
+        SchemaError: the bars lack a column; InputError: they are not sorted, or threads is below 1.
+    """
+    missing = [name for name in PREPARED if name not in bars.columns]
+    if missing:
+        raise SchemaError(f"Bars lack column(s) {', '.join(missing)}; pass what prepare_bars returns.")
+    if not _is_sorted(bars):
+        raise InputError("Bars must be sorted by symbol and session, each once; pass what prepare_bars returns.")
+    if threads < 1:
+        raise InputError(f"Features cannot be computed on {threads} threads; pass at least 1.")
+    series = [feature for feature in features if feature.kind == "series"]
+    ranks = [feature for feature in features if feature.kind == "cross_section"]
+    wanted = list(dict.fromkeys([feature.name for feature in series] + [name for f in ranks for name in f.inputs]))
+    computed = _definitions(wanted, series)
+    values = _run(kernel_for(computed), bar_inputs(bars, computed, market, macro), _starts(bars), wanted, threads)
+    found = dict(zip(wanted, values, strict=True))
+    session, times = session_codes(bars), known_microseconds(bars)
+    found |= {feature.name: known_peer_rank(session, times, found[feature.inputs[0]]) for feature in ranks}
+    return bars.select(KEYS).with_columns(pl.Series(feature.name, found[feature.name]) for feature in features)
+
+
+def _definitions(wanted: Sequence[str], series: Sequence[Feature]) -> list[Feature]:
+    """The features of these names, out of those asked for, else the catalogue.
+
+    Raises:
+        InputError: a rank of a feature that stands in neither.
+    """
+    known = {feature.name: feature for feature in (*catalogue(), *series)}
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise InputError(f"No feature is called {', '.join(unknown)}, to be ranked. Add it to the features asked for.")
+    return [known[name] for name in wanted]
+
+
+def _is_sorted(bars: pl.DataFrame) -> bool:
+    """Whether rows ascend by symbol and then by session, none twice."""
+    later = (pl.col("symbol") > pl.col("symbol").shift()) | (
+        (pl.col("symbol") == pl.col("symbol").shift()) & (pl.col("session") > pl.col("session").shift())
+    )
+    return bool(bars.select(later.fill_null(True).all()).item())
+
+
+def _starts(bars: pl.DataFrame) -> NDArray[np.int64]:
+    """Row where each instrument begins, and the number of rows at the end; shape (n_instruments + 1,)."""
+    lengths = bars.select(pl.col("symbol").rle().struct.field("len"))["len"].to_numpy()
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _run(
+    kernel: Kernel, inputs: FloatArray, starts: NDArray[np.int64], names: Sequence[str], threads: int
+) -> NDArray[np.float32]:
+    """Shape (n_names, n_rows)."""
+    slots = kernel.slots(names)
+    out = np.empty((len(names), inputs.shape[1]), dtype=np.float32)
+    states = np.zeros((len(starts) - 1, kernel.state_size))
+    # Instruments are cut into runs of about equal rows; each run writes rows of its own.
+    cuts = np.searchsorted(starts, np.linspace(0, starts[-1], threads + 1)[1:-1])
+    edges = [0, *(int(cut) for cut in cuts), len(starts) - 1]
+    with ThreadPoolExecutor(threads) as pool:
+        runs = [
+            pool.submit(kernel.advance, starts, first, last, inputs, slots, states, out)
+            for first, last in pairwise(edges)
+        ]
+        for run in runs:
+            run.result()
+    return out

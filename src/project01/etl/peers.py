@@ -1,0 +1,122 @@
+"""Comparisons across the rows of one session that never use a row known later than the one compared."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from project01.domain import FloatArray
+
+Codes = NDArray[np.int64]
+
+
+def _groups(session: Codes, known: Codes) -> tuple[Codes, Codes]:
+    """Number the pairs (session, known) in ascending order.
+
+    Returns:
+        The pair of each row, shape (n_rows,), and the session of each pair, shape (n_pairs,).
+    """
+    newest = np.zeros(int(session.max(initial=-1)) + 1, dtype=np.int64)
+    newest[session] = known
+    if bool(np.all(newest[session] == known)):  # nearly always: all bars of a session are known at its close
+        return session, np.arange(len(newest))
+    order = np.lexsort((known, session))
+    begins = np.ones(len(order), dtype=np.bool_)
+    begins[1:] = (np.diff(session[order]) != 0) | (np.diff(known[order]) != 0)
+    pair = np.empty(len(order), dtype=np.int64)
+    pair[order] = np.cumsum(begins) - 1
+    return pair, session[order][begins]
+
+
+def _running_within(session: Codes, amount: FloatArray) -> FloatArray:
+    """Sums over the pairs of a session up to each; sessions do not touch each other's rounding."""
+    running = amount.copy()
+    first = np.searchsorted(session, session)
+    depth = np.arange(len(session)) - first
+    for level in range(1, int(depth.max(initial=0)) + 1):
+        here = np.flatnonzero(depth == level)
+        running[here] += running[here - 1]
+    return running
+
+
+def known_peer_mean(session: Codes, known: Codes, value: FloatArray, fewest: int) -> FloatArray:
+    """Mean of `value` over the rows of the same session known no later than each row, itself among them.
+
+    Args:
+        session: shape (n_rows,), numbers from 0.
+        known: shape (n_rows,), when each row was known, any unit.
+        value: shape (n_rows,); NaN rows are no peers. Summed in the order of the rows.
+        fewest: a mean over fewer rows is NaN.
+    """
+    pair, session_of = _groups(session, known)
+    valid = np.isfinite(value)
+    total = np.bincount(pair[valid], weights=value[valid], minlength=len(session_of)).astype(np.float64)
+    count = np.bincount(pair[valid], minlength=len(session_of)).astype(np.float64)
+    totals, counts = _running_within(session_of, total), _running_within(session_of, count)
+    mean: FloatArray = np.where(counts >= max(fewest, 1), totals / np.maximum(counts, 1.0), np.nan)
+    return mean[pair]
+
+
+def _ordered_ranks(value: FloatArray, begins: NDArray[np.bool_]) -> FloatArray:
+    """Ranks of values sorted within sessions, ties averaged, from -0.5 to 0.5.
+
+    Args:
+        value: shape (n,), ascending within each session.
+        begins: shape (n,), true at the first row of a session.
+    """
+    size = len(value)
+    start = np.flatnonzero(begins)
+    count = np.diff(np.append(start, size))
+    new_value = begins.copy()
+    new_value[1:] |= value[1:] != value[:-1]
+    tie = np.flatnonzero(new_value)
+    tie_length = np.diff(np.append(tie, size))
+    middle = np.repeat(tie + (tie_length - 1) / 2.0, tie_length)
+    place = np.cumsum(begins) - 1
+    peers = count[place]
+    share = (middle - start[place]) / np.maximum(peers - 1, 1) - 0.5
+    return np.where(peers > 1, share, np.nan)
+
+
+def _sort_key(session: Codes, value: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """One whole number for each row that sorts by session, then by value: a tenth of the time of sorting by two."""
+    bits = value.view(np.uint32)
+    # The bits of positive floats ascend as whole numbers; those of negative ones descend.
+    ascending = np.where(bits >> np.uint32(31), ~bits, bits | np.uint32(1 << 31))
+    return (session.astype(np.uint64) << np.uint64(32)) | ascending
+
+
+def _ranked_together(session: Codes, value: NDArray[np.float32]) -> FloatArray:
+    """Ranks where every row of a session is a peer of every other."""
+    ranks = np.full(len(value), np.nan)
+    valid = np.flatnonzero(np.isfinite(value))
+    if len(valid):
+        order = valid[np.argsort(_sort_key(session[valid], value[valid]))]
+        begins = np.ones(len(order), dtype=np.bool_)
+        begins[1:] = np.diff(session[order]) != 0
+        ranks[order] = _ordered_ranks(value[order].astype(np.float64), begins)
+    return ranks
+
+
+def known_peer_rank(session: Codes, known: Codes, value: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rank of each row among those of its session known no later, -0.5 lowest to 0.5 highest, ties averaged.
+
+    Args:
+        session: shape (n_rows,), numbers from 0.
+        known: shape (n_rows,), when each row was known.
+        value: shape (n_rows,); a NaN row has no rank and is no peer.
+    Returns:
+        Shape (n_rows,); NaN without a peer.
+    """
+    ranks = _ranked_together(session, value)
+    pair, session_of = _groups(session, known)
+    mixed = np.flatnonzero(np.bincount(session_of)[session] > 1) if len(session) else session
+    if not len(mixed):
+        return ranks.astype(np.float32)
+    mixed = mixed[np.argsort(session[mixed], kind="stable")]
+    for rows in np.split(mixed, np.flatnonzero(np.diff(session[mixed])) + 1):
+        for moment in np.unique(pair[rows]):
+            peers = np.sort(value[rows[(pair[rows] <= moment) & np.isfinite(value[rows])]])
+            own = rows[(pair[rows] == moment) & np.isfinite(value[rows])]
+            left = np.searchsorted(peers, value[own], side="left")
+            right = np.searchsorted(peers, value[own], side="right")
+            ranks[own] = (left + right - 1) / 2.0 / (len(peers) - 1) - 0.5 if len(peers) > 1 else np.nan
+    return ranks.astype(np.float32)
