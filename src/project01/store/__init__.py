@@ -1,0 +1,6 @@
+"""The feature store: the only reader of training and online features, point in time, through Feast."""
+
+from project01.store.definitions import FeatureInfo
+from project01.store.feature_store import FeatureStore
+
+__all__ = ["FeatureInfo", "FeatureStore"]

@@ -1,0 +1,106 @@
+"""Shared parts of the store's tests: a catalogue, small feature tables and the slow, obvious point-in-time join."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from deltalake import write_deltalake
+
+UTC_TIME = pl.Datetime("us", "UTC")
+DAY = timedelta(days=1)
+START = datetime(2024, 3, 1, 21, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Info:
+    name: str
+    group: str
+    unit: str = "1"
+    description: str = "a feature of the tests"
+    source: str = "made up"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a feature table; `value` tells rows apart."""
+
+    key: str | None
+    event: datetime | None
+    known: datetime | None
+    value: float
+
+
+def newest_known_value(
+    rows: Iterable[Row], key: str | None, at: datetime, ttl: timedelta | None, by_knowledge: bool
+) -> float | None:
+    """The oracle: look at every row, keep the newest event, of it the newest version, of these the last row."""
+    best: Row | None = None
+    for row in rows:
+        if row.key is None or row.key != key or row.event is None or row.event > at:
+            continue
+        if by_knowledge and (row.known is None or row.known > at):
+            continue
+        order = (row.event, row.known or datetime.min.replace(tzinfo=UTC))
+        if best is None or order >= (best.event, best.known or datetime.min.replace(tzinfo=UTC)):
+            best = row
+    if best is None or best.event is None or (ttl and best.event < at - ttl):
+        return None
+    return best.value
+
+
+def table_of(rows: Sequence[Row], **columns: Callable[[Row], Any]) -> pl.DataFrame:
+    """A feature table with columns symbol, session, event_time, knowledge_time, `a` = value and more computed ones."""
+    frame = pl.DataFrame(
+        {
+            "symbol": [row.key for row in rows],
+            "session": [row.event.date() if row.event else None for row in rows],
+            "event_time": [row.event for row in rows],
+            "knowledge_time": [row.known for row in rows],
+            "a": [row.value for row in rows],
+        },
+        schema={
+            "symbol": pl.String,
+            "session": pl.Date,
+            "event_time": UTC_TIME,
+            "knowledge_time": UTC_TIME,
+            "a": pl.Float32,
+        },
+    )
+    return frame.with_columns(
+        pl.Series(name, [compute(row) for row in rows], dtype=pl.Float32) for name, compute in columns.items()
+    )
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Callable[..., float | None]:
+    return newest_known_value
+
+
+@pytest.fixture(scope="session")
+def make_table() -> Callable[..., pl.DataFrame]:
+    return table_of
+
+
+@pytest.fixture(scope="session")
+def row_type() -> type[Row]:
+    return Row
+
+
+@pytest.fixture(scope="session")
+def info_type() -> type[Info]:
+    return Info
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, pl.DataFrame], Path]:
+    """Write a Delta table under a lake and return the lake's folder."""
+
+    def write_table(name: str, table: pl.DataFrame) -> Path:
+        write_deltalake(str(tmp_path / "lake" / name), table.to_arrow(), mode="overwrite")
+        return tmp_path / "lake"
+
+    return write_table

@@ -1,0 +1,293 @@
+"""The project's one reader of features: repository, training reads, serving reads, and that the two agree."""
+
+import itertools
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from deltalake import write_deltalake
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from project01.domain import InputError, LakeError, NotEnoughDataError, SchemaError
+from project01.store import FeatureStore
+
+DAY = timedelta(days=1)
+START = datetime(2024, 3, 1, 21, tzinfo=UTC)
+AS_OF = pl.Datetime("us", "UTC")
+
+
+def entities(*asked: tuple[str, datetime]) -> pl.DataFrame:
+    return pl.DataFrame(list(asked), schema={"symbol": pl.String, "as_of": AS_OF}, orient="row")
+
+
+@pytest.fixture
+def store(tmp_path: Path, make_table: Any, row_type: Any, info_type: Any, write: Any) -> FeatureStore:
+    """Two symbols, ten days, `a` counts the days, `b` is ten times `a`, missing on the third day."""
+    rows = [row_type(key, START + d * DAY, START + d * DAY, float(d)) for key in "AB" for d in range(10)]
+    table = make_table(rows, b=lambda row: None if row.value == 2 else row.value * 10)
+    built = FeatureStore(tmp_path / "run" / "feast", write("features", table))
+    built.apply([info_type("a", "count"), info_type("b", "scaled")])
+    return built
+
+
+def test_training_features_are_sorted_typed_and_in_the_order_asked(store: FeatureStore) -> None:
+    asked = entities(("B", START + 2 * DAY), ("A", START + 2 * DAY), ("A", START), ("A", START + 2 * DAY))
+    read = store.training_features(asked, ["b", "a"])
+    assert read.feature_names == ("b", "a")
+    assert read.frame.schema == {
+        "symbol": pl.String,
+        "as_of": AS_OF,
+        "session": pl.Date,
+        "b": pl.Float32,
+        "a": pl.Float32,
+    }
+    assert read.frame.select("symbol", "as_of").equals(asked.sort("as_of", "symbol"))
+    np.testing.assert_array_equal(read.matrix(), np.array([[0, 0], [np.nan, 2], [np.nan, 2], [np.nan, 2]], np.float32))
+    assert read.frame["session"].to_list() == [START.date(), *[(START + 2 * DAY).date()] * 3]
+
+
+def test_unknown_too_early_and_too_old_rows_are_missing_not_zero(store: FeatureStore) -> None:
+    last = START + 9 * DAY
+    asked = entities(
+        ("A", START - DAY), ("none", START), ("A", last + 7 * DAY), ("A", last + 7 * DAY + timedelta(seconds=1))
+    )
+    read = store.training_features(asked, ["a"])
+    assert read.frame["session"].is_null().to_list() == [True, True, False, True]
+    assert np.isnan(read.matrix()[:, 0]).tolist() == [True, True, False, True]
+
+
+def test_a_restated_row_counts_only_once_it_is_known(
+    tmp_path: Path, make_table: Any, row_type: Any, info_type: Any, write: Any
+) -> None:
+    rows = [row_type("A", START, START, 1.0), row_type("A", START, START + 2 * DAY, 2.0)]
+    store = FeatureStore(tmp_path / "feast", write("features", make_table(rows)))
+    store.apply([info_type("a", "g")])
+    read = store.training_features(entities(*[("A", START + d * DAY) for d in range(4)]), ["a"])
+    assert read.frame["a"].to_list() == [1, 1, 2, 2]
+
+
+def test_times_in_other_zones_and_units_mean_the_same_instants(store: FeatureStore) -> None:
+    asked = entities(("A", START), ("A", START + DAY))
+    elsewhere = asked.with_columns(pl.col("as_of").dt.convert_time_zone("Asia/Kolkata").dt.cast_time_unit("ns"))
+    assert store.training_features(elsewhere, ["a"]).frame.equals(store.training_features(asked, ["a"]).frame)
+
+
+def test_no_questions_give_no_rows(store: FeatureStore) -> None:
+    assert len(store.training_features(entities(), ["a"])) == 0
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        entities(("A", START)).with_columns(pl.col("as_of").dt.replace_time_zone(None)),
+        entities(("A", START)).drop("symbol"),
+        entities(("A", START)).with_columns(symbol=pl.lit(None, pl.String)),
+    ],
+    ids=["no zone", "no symbol", "null symbol"],
+)
+def test_bad_entities_are_refused(store: FeatureStore, bad: pl.DataFrame) -> None:
+    with pytest.raises(SchemaError):
+        store.training_features(bad, ["a"])
+
+
+def test_unknown_names_are_refused_with_a_suggestion(store: FeatureStore) -> None:
+    assert store.feature_names() == ("a", "b")
+    with pytest.raises(InputError, match="Did you mean a"):
+        store.training_features(entities(), ["a", "aa"])
+    with pytest.raises(InputError, match="twice"):
+        store.online(["A"], ["a", "a"])
+
+
+def test_reading_before_apply_says_so(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path / "feast", tmp_path / "lake")
+    with pytest.raises(InputError, match=r"Call apply\(\)"):
+        store.training_features(entities(("A", START)), ["a"])
+    assert not (tmp_path / "feast").exists()
+
+
+def test_reading_a_lake_without_the_table_says_so(tmp_path: Path, info_type: Any) -> None:
+    store = FeatureStore(tmp_path / "feast", tmp_path / "lake")
+    store.apply([info_type("a", "g")])
+    with pytest.raises(LakeError, match="Compute the features first"):
+        store.training_features(entities(("A", START)), ["a"])
+    with pytest.raises(LakeError, match="Compute the features first"):
+        store.materialise(START, START)
+
+
+def test_apply_keeps_to_its_folder_and_is_done_once(
+    store: FeatureStore, tmp_path: Path, info_type: Any, monkeypatch: Any
+) -> None:
+    catalogue = [info_type("b", "scaled"), info_type("a", "count")]
+    before = {path: path.stat().st_mtime_ns for path in store.repo.rglob("*")}
+    name = FeatureStore(store.repo, tmp_path / "lake").apply(catalogue)
+    assert name.startswith("features_")
+    assert {path: path.stat().st_mtime_ns for path in store.repo.rglob("*")} == before
+    assert {path.name for path in before} == {"feature_store.yaml", "registry.db", "online.db"}
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "lake"}
+
+
+def test_apply_follows_the_catalogue(store: FeatureStore, tmp_path: Path, info_type: Any) -> None:
+    first = store.apply([info_type("a", "count"), info_type("b", "scaled")])
+    second = store.apply([info_type("b", "count", description="moved to another group")])
+    assert first != second
+    assert store.feature_names() == ("b",)
+    again = FeatureStore(store.repo, tmp_path / "lake")
+    assert again.feature_names() == ("b",)
+    assert again.training_features(entities(("A", START + DAY)), ["b"]).frame["b"].to_list() == [10]
+    assert [service.name for service in again._open().list_feature_services()] == [second]
+
+
+@pytest.mark.parametrize(
+    "catalogue",
+    [[], [("a", "g"), ("a", "h")], [("session", "g")], [("a", "bar")]],
+    ids=["empty", "twice", "column", "group"],
+)
+def test_bad_catalogues_are_refused(tmp_path: Path, info_type: Any, catalogue: list[tuple[str, str]]) -> None:
+    with pytest.raises(InputError, match="catalogue needs"):
+        FeatureStore(tmp_path / "feast", tmp_path).apply([info_type(*pair) for pair in catalogue])
+
+
+def test_the_folder_of_run_and_lake_can_be_moved(store: FeatureStore, tmp_path: Path, info_type: Any) -> None:
+    moved = tmp_path.with_name(tmp_path.name + "-moved")
+    tmp_path.rename(moved)
+    again = FeatureStore(moved / "run" / "feast", moved / "lake")
+    assert again.training_features(entities(("A", START)), ["a"]).frame["a"].to_list() == [0]
+
+
+def test_secrets_of_the_lake_reach_no_file_and_no_text(tmp_path: Path, info_type: Any) -> None:
+    store = FeatureStore(tmp_path / "feast", "s3://bucket/lake", storage_options={"AWS_SECRET_ACCESS_KEY": "canary-7"})
+    store.apply([info_type("a", "g")])
+    assert store._open().config.offline_store.storage_options == {"AWS_SECRET_ACCESS_KEY": "canary-7"}
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"canary-7" in path.read_bytes()]
+    assert "canary-7" not in repr(store._open().config.offline_store)
+    assert "s3://bucket/lake" in (tmp_path / "feast" / "feature_store.yaml").read_text()
+
+
+def test_online_serves_the_newest_values_as_of_the_last_materialisation(store: FeatureStore) -> None:
+    with pytest.raises(NotEnoughDataError, match="materialise"):
+        store.online(["A"], ["a"])
+    store.materialise(START, START + 4 * DAY)
+    read = store.online(["B", "none", "A", "B"], ["b", "a"])
+    assert read.frame["symbol"].to_list() == ["A", "B", "none"]
+    assert read.frame["as_of"].unique().to_list() == [START + 4 * DAY]
+    assert read.frame["session"].to_list() == [*[(START + 4 * DAY).date()] * 2, None]
+    np.testing.assert_array_equal(read.matrix(), np.array([[40, 4], [40, 4], [np.nan, np.nan]], np.float32))
+    assert len(store.online([], ["a"])) == 0
+
+
+def test_an_older_window_never_replaces_newer_values(store: FeatureStore) -> None:
+    store.materialise(START + 5 * DAY, START + 8 * DAY)
+    store.materialise(START, START + 3 * DAY)
+    read = store.online(["A"], ["a"])
+    assert read.frame["a"].to_list() == [8]
+    assert read.frame["as_of"].to_list() == [START + 8 * DAY]
+
+
+def test_another_process_sees_what_was_materialised_since(store: FeatureStore, tmp_path: Path) -> None:
+    reader = FeatureStore(store.repo, tmp_path / "lake")
+    store.materialise(START, START + DAY)
+    assert reader.online(["A"], ["a"]).frame["a"].to_list() == [1]
+    store.materialise(START + DAY, START + 3 * DAY)
+    read = reader.online(["A"], ["a"])
+    assert (read.frame["a"].to_list(), read.frame["as_of"].to_list()) == ([3], [START + 3 * DAY])
+
+
+def test_values_past_their_time_to_live_are_not_served(store: FeatureStore) -> None:
+    store.materialise(START, START + 9 * DAY + timedelta(days=7))
+    assert store.online(["A"], ["a"]).frame["a"].to_list() == [9]
+    store.materialise(START + 9 * DAY, START + 9 * DAY + timedelta(days=7, microseconds=1))
+    read = store.online(["A"], ["a"]).frame
+    assert np.isnan(read["a"].to_list()).all()
+    assert read["session"].to_list() == [None]
+
+
+@pytest.mark.parametrize(
+    "window", [(START, START - DAY), (START.replace(tzinfo=None), START)], ids=["reversed", "no zone"]
+)
+def test_bad_windows_are_refused(store: FeatureStore, window: tuple[datetime, datetime]) -> None:
+    with pytest.raises(InputError, match="Materialising needs"):
+        store.materialise(*window)
+
+
+def test_materialising_prints_nothing(store: FeatureStore, capfd: pytest.CaptureFixture[str]) -> None:
+    store.materialise(START, START + DAY)
+    assert capfd.readouterr() == ("", "")
+
+
+hours = st.integers(0, 72)
+drawn_rows = st.lists(st.tuples(st.sampled_from("AB"), hours, st.one_of(st.just(0), hours)), min_size=1, max_size=12)
+windows = st.lists(hours, min_size=1, max_size=3, unique=True)
+
+
+def check_parity(folder: Path, table: pl.DataFrame, info_type: Any, ends: list[int], shuffle: bool) -> None:
+    """Materialise windows that cover all time up to their last end, then compare with the offline join there."""
+    write_deltalake(str(folder / "lake" / "features"), table.to_arrow())
+    store = FeatureStore(folder / "feast", folder / "lake", time_to_live=timedelta(hours=30))
+    store.apply([info_type("a", "g"), info_type("b", "h")])
+    bounds = [START - DAY, *(START + timedelta(hours=end) for end in sorted(ends))]
+    cuts = list(itertools.pairwise(bounds))
+    for start, end in reversed(cuts) if shuffle else cuts:
+        store.materialise(start, end)
+    symbols, names = ["A", "B", "none"], ["a", "b"]
+    online = store.online(symbols, names)
+    offline = store.training_features(entities(*[(symbol, bounds[-1]) for symbol in symbols]), names)
+    assert online.frame.equals(offline.frame, null_equal=True)
+
+
+def drawn_table(make_table: Any, row_type: Any, drawn: list[tuple[str, int, int]]) -> pl.DataFrame:
+    rows = {
+        (key, event, late): row_type(
+            key, START + timedelta(hours=event), START + timedelta(hours=event + late), float(i)
+        )
+        for i, (key, event, late) in enumerate(drawn)
+    }
+    return make_table(list(rows.values()), b=lambda row: None if row.value % 3 == 0 else -row.value)
+
+
+PARITY: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+}
+
+
+@settings(max_examples=12, **PARITY)
+@given(drawn_rows, windows, st.booleans())
+def test_online_equals_offline(
+    tmp_path_factory: Any, make_table: Any, row_type: Any, info_type: Any, drawn: Any, ends: Any, shuffle: bool
+) -> None:
+    check_parity(tmp_path_factory.mktemp("parity"), drawn_table(make_table, row_type, drawn), info_type, ends, shuffle)
+
+
+@pytest.mark.slow
+@settings(max_examples=150, **PARITY)
+@given(drawn_rows, windows, st.booleans())
+def test_online_equals_offline_on_many_cases(
+    tmp_path_factory: Any, make_table: Any, row_type: Any, info_type: Any, drawn: Any, ends: Any, shuffle: bool
+) -> None:
+    check_parity(tmp_path_factory.mktemp("parity"), drawn_table(make_table, row_type, drawn), info_type, ends, shuffle)
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_importing_the_store_loads_neither_feast_nor_pandas() -> None:
+    code = "import sys, project01.store; print({'feast', 'pandas', 'sqlalchemy'} & set(sys.modules))"
+    assert run_python(code) == "set()"
+
+
+@pytest.mark.slow
+def test_loading_feast_leaves_typeguard_and_warning_filters_alone() -> None:
+    code = (
+        "import typeguard, warnings; from project01.store.feast_import import load_feast\n"
+        "check, filters = typeguard.typechecked, list(warnings.filters); feast = load_feast()\n"
+        "print(typeguard.typechecked is check, list(warnings.filters) == filters, feast.__name__)"
+    )
+    assert run_python(code) == "True True feast"
