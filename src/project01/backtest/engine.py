@@ -1,0 +1,170 @@
+"""Runs target weights through a market at a cost, to the cent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from project01.backtest.costs import CostModel, terms_table
+from project01.backtest.ledger import DAY, HELD, MAX_CENTS, ORDER, Desk, Plan, Rules, Tape, run_ledger
+from project01.backtest.market import Market
+from project01.backtest.result import BacktestResult, build_result
+from project01.backtest.targets import TargetWeights
+from project01.domain import DataError, FloatArray, InputError
+
+MOST_CASH = 1_000_000_000.0
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How orders meet the market.
+
+    Attributes:
+        sessions_until_delisted: a position whose name had no bar for this many sessions, while others traded, is sold
+            at its last close. A trading suspension by the SEC lasts at most 10 business days.
+        volume_share: most of a session's volume an order may take (0.1 is a tenth); None: no cap. Not applied to a bar
+            of unknown volume.
+        smallest_order: USD; orders worth less are not sent, unless they close a position.
+    """
+
+    sessions_until_delisted: int = 10
+    volume_share: float | None = None
+    smallest_order: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.sessions_until_delisted < 1:
+            raise InputError(f"sessions_until_delisted is {self.sessions_until_delisted}; expected 1 or more.")
+        if self.volume_share is not None and not 0 < self.volume_share <= 1:
+            raise InputError(
+                f"volume_share is {self.volume_share}; expected above 0 and at most 1, or None for no cap."
+            )
+        if not (np.isfinite(self.smallest_order) and self.smallest_order >= 0):
+            raise InputError(f"smallest_order is {self.smallest_order} USD; expected 0 or more.")
+
+
+DEFAULT_EXECUTION = Execution()
+
+
+@dataclass(frozen=True)
+class LedgerInput:
+    """Market and weights brought together: what every run of a sensitivity grid shares.
+
+    Attributes:
+        market: from the first session of the targets on.
+        decision: shape (T,), row of `weights` decided at each close, -1: none.
+        weights: shape (D, N), in the market's order of symbols.
+    """
+
+    market: Market
+    decision: NDArray[np.int64]
+    weights: FloatArray = field(repr=False)
+
+
+def align(market: Market, targets: TargetWeights) -> LedgerInput:
+    """The market from the targets' first session on, and the weights in its order of symbols.
+
+    Raises:
+        InputError: the targets name a session or a symbol that the market does not have.
+    """
+    column = {name: i for i, name in enumerate(market.symbols)}
+    unknown = [name for name in targets.symbols if name not in column]
+    if unknown:
+        raise InputError(
+            f"Targets name {len(unknown)} symbol(s) the market has no bars for, e.g. {unknown[0]}. "
+            "Build the targets from the same bars."
+        )
+    position = market.index_of(targets.sessions)
+    first = int(position[0])
+    decision = np.full(len(market.sessions) - first, -1, dtype=np.int64)
+    rows = np.flatnonzero(targets.decided)
+    decision[position[rows] - first] = rows
+    weights = np.zeros((len(targets.sessions), len(market.symbols)))
+    weights[:, [column[name] for name in targets.symbols]] = targets.weights
+    return LedgerInput(market.from_session(first), decision, weights)
+
+
+def run_backtest(
+    market: Market,
+    targets: TargetWeights,
+    costs: Sequence[CostModel],
+    *,
+    initial_cash: float,
+    delay_bars: int = 0,
+    execution: Execution = DEFAULT_EXECUTION,
+) -> BacktestResult:
+    """Trade `targets` in `market` and account for every cent.
+
+    A decision at the close of session t becomes quantities at once: weight x equity / close, all known at t, rounded to
+    1e-6 share. They fill at the fill price of session t + 1 + `delay_bars`; the gap between that close and the fill is
+    the strategy's to win or lose. An order without a fill price is dropped until the next decision and written down as
+    refused. Buys are cut by one common factor if cash would fall below zero; only costs of sales and the covering of
+    shorts can take it there. Short sales need no collateral beyond equity and pay no fee; cash earns nothing. Once
+    equity is zero or less everything is closed and stays so. No position exceeds 4 billion shares.
+
+    Args:
+        market: prices; sessions before the first of `targets` are not used.
+        targets: weights by session.
+        costs: parts that add up; each is rounded to the cent for each order. Empty: no costs.
+        initial_cash: USD, at most 1e9 (cents stay exact in 64 bits up to a book of 90 billion).
+        delay_bars: extra sessions between decision and fill.
+        execution: how orders meet the market.
+    Raises:
+        InputError: arguments out of range, or targets that do not fit the market.
+        DataError: the book grew beyond 90 billion USD.
+    """
+    joined = align(market, targets)
+    return build_result(joined.market, simulate(joined, costs, initial_cash, delay_bars, execution), costs)
+
+
+def simulate(
+    joined: LedgerInput, costs: Sequence[CostModel], initial_cash: float, delay_bars: int, execution: Execution
+) -> tuple[Tape, NDArray[np.void]]:
+    """One pass of the ledger; what was written down and what is held at the end. Raises as `run_backtest`."""
+    if not 0 < initial_cash <= MOST_CASH:
+        raise InputError(f"initial_cash is {initial_cash} USD; expected above 0 and at most {MOST_CASH:g}.")
+    if delay_bars < 0:
+        raise InputError(f"delay_bars is {delay_bars}; expected 0 or more: a fill before its decision is look-ahead.")
+    market, terms = joined.market, terms_table(costs)
+    if execution.volume_share is not None and market.volume is None:
+        raise InputError("volume_share is set, but the market has no volume. Leave it None, or bring bars with volume.")
+    sessions, names = market.close.shape
+    tape, book = _empty_tape(sessions, names, len(terms)), _empty_book(names)
+    desk = Desk(np.zeros(names, dtype=ORDER), np.zeros((names, len(terms)), dtype=np.int64))
+    rules = Rules(
+        delay=delay_bars,
+        patience=execution.sessions_until_delisted,
+        volume_share=execution.volume_share or 0.0,
+        smallest_order=max(1, round(execution.smallest_order * 100)),
+    )
+    volume = np.empty((0, 0)) if market.volume is None else market.volume
+    fill_price, close, volumes = (
+        np.ascontiguousarray(grid, dtype=np.float64) for grid in (market.fill_price, market.close, volume)
+    )
+    plan = Plan(fill_price, close, volumes, joined.decision, joined.weights, terms)
+    stopped = run_ledger(plan, np.int64(round(initial_cash * 100)), rules, book, desk, tape)
+    if stopped >= 0:
+        raise DataError(
+            f"Equity left +-{MAX_CENTS / 100:g} USD on {market.sessions[stopped]}, more than the ledger can hold "
+            "to the cent. Look for a wrong price around that session, or start with less cash."
+        )
+    return tape, book
+
+
+def _empty_book(names: int) -> NDArray[np.void]:
+    book = np.zeros(names, dtype=HELD)
+    book["mark"] = np.nan
+    return book
+
+
+def _empty_tape(sessions: int, names: int, parts: int) -> Tape:
+    # Room for an order of every name in every session; pages never written to take no memory.
+    room = sessions * names
+    return Tape(
+        written=np.zeros(2, dtype=np.int64),
+        trades=np.empty(room, dtype=ORDER),
+        trade_cost=np.empty((room, parts), dtype=np.int64),
+        refused=np.empty((2 * room, 3), dtype=np.int32),
+        days=np.zeros(sessions, dtype=DAY),
+        day_cost=np.zeros((sessions, parts), dtype=np.int64),
+    )

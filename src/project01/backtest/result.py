@@ -1,0 +1,200 @@
+"""What a backtest found: equity, returns, costs, trades and what went wrong, in cents and as Polars frames."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from project01.backtest.costs import CostModel
+from project01.backtest.ledger import CUT_TO_CASH, CUT_TO_VOLUME, Tape
+from project01.backtest.market import FillKind, Market
+from project01.domain import FloatArray
+
+TRADE_REASONS = ("target", "target, cut to volume", "target, cut to cash", "delisted")
+REFUSAL_REASONS = ("no bar", "no price yet", "no volume")
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """A backtest from the first decision's session on; T sessions, the first one before any fill.
+
+    Attributes:
+        sessions: shape (T,), datetime64[D].
+        equity_cents: shape (T,), int64, cash plus positions at the last close known.
+        cash_cents: shape (T,), int64, after the session's fills.
+        cost_cents: shape (T, n_costs), int64, by part.
+        traded_cents: shape (T,), int64, sum of absolute traded value.
+        cost_names: the parts.
+        fill_kind: what orders filled at.
+        trades: session, symbol, quantity (adjusted shares, sales negative), price, value (USD, sales negative), one
+            column ``cost_<part>`` a part (USD), reason; sorted by session, then symbol's place in the market.
+        refused: session, symbol, reason; orders that could not be sent and were dropped until the next decision.
+        positions: symbol, quantity, price (last close known), value of what is held after the last session.
+        notes: one sentence for each thing a reader should know.
+    """
+
+    sessions: NDArray[np.datetime64]
+    equity_cents: NDArray[np.int64]
+    cash_cents: NDArray[np.int64]
+    cost_cents: NDArray[np.int64]
+    traded_cents: NDArray[np.int64]
+    cost_names: tuple[str, ...]
+    fill_kind: FillKind
+    trades: pl.DataFrame
+    refused: pl.DataFrame
+    positions: pl.DataFrame
+    notes: tuple[str, ...]
+
+    @property
+    def equity(self) -> FloatArray:
+        """Shape (T,), USD."""
+        return self.equity_cents / 100.0
+
+    @property
+    def net_returns(self) -> FloatArray:
+        """Shape (T - 1,), return of each session after the first, costs taken off; NaN once equity is not positive."""
+        return growth(self.equity_cents[1:], self.equity_cents[:-1])
+
+    @property
+    def gross_returns(self) -> FloatArray:
+        """Shape (T - 1,), the same with that session's costs given back (earlier costs stay spent)."""
+        return growth(self.equity_cents[1:] + self.cost_cents[1:].sum(axis=1), self.equity_cents[:-1])
+
+    @property
+    def turnover(self) -> FloatArray:
+        """Shape (T - 1,), one-way: half the sum of absolute traded value over the equity of the session before."""
+        return growth(self.traded_cents[1:] / 2 + self.equity_cents[:-1], self.equity_cents[:-1])
+
+    def frame(self) -> pl.DataFrame:
+        """One row a session: session, equity, cash, net_return, gross_return, turnover, cost_<part>; first row null."""
+
+        def late(values: FloatArray) -> pl.Series:
+            return pl.Series([None, *values.tolist()], dtype=pl.Float64)
+
+        return pl.DataFrame(
+            {
+                "session": pl.Series(self.sessions).cast(pl.Date),
+                "equity": self.equity,
+                "cash": self.cash_cents / 100.0,
+                "net_return": late(self.net_returns),
+                "gross_return": late(self.gross_returns),
+                "turnover": late(self.turnover),
+                **{f"cost_{name}": self.cost_cents[:, i] / 100.0 for i, name in enumerate(self.cost_names)},
+            }
+        )
+
+
+def growth(now: NDArray[np.generic], before: NDArray[np.int64]) -> FloatArray:
+    """`now / before - 1`, NaN where `before` is not positive."""
+    base = np.where(before > 0, before, np.nan)
+    return np.asarray(now / base - 1.0, dtype=np.float64)
+
+
+def build_result(market: Market, run: tuple[Tape, NDArray[np.void]], costs: Sequence[CostModel]) -> BacktestResult:
+    """Frames and notes from what the ledger wrote down."""
+    tape, book = run
+    names = tuple(model.name for model in costs)
+    trades, refused = _trades(market, tape, names), _refused(market, tape)
+    positions = _positions(market, book)
+    return BacktestResult(
+        sessions=market.sessions,
+        equity_cents=tape.days["equity"],
+        cash_cents=tape.days["cash"],
+        cost_cents=tape.day_cost,
+        traded_cents=tape.days["traded"],
+        cost_names=names,
+        fill_kind=market.fill_kind,
+        trades=trades,
+        refused=refused,
+        positions=positions,
+        notes=_notes(market, tape, trades, refused, positions),
+    )
+
+
+def _trades(market: Market, tape: Tape, cost_names: tuple[str, ...]) -> pl.DataFrame:
+    n = int(tape.written[0])
+    rows = tape.trades[:n]
+    frame = pl.DataFrame(
+        {
+            "session": pl.Series(market.sessions[rows["session"]]).cast(pl.Date),
+            "place": rows["name"],
+            "symbol": _gather(market.symbols, rows["name"]),
+            "quantity": rows["quantity"] / 1e6,
+            "price": rows["price"],
+            "value": rows["value"] / 100.0,
+            **{f"cost_{name}": tape.trade_cost[:n, i] / 100.0 for i, name in enumerate(cost_names)},
+            "reason": _gather(TRADE_REASONS, rows["reason"]),
+        }
+    )
+    return frame.sort("session", "place").drop("place")
+
+
+def _refused(market: Market, tape: Tape) -> pl.DataFrame:
+    rows = tape.refused[: int(tape.written[1])]
+    frame = pl.DataFrame(
+        {
+            "session": pl.Series(market.sessions[rows[:, 0]]).cast(pl.Date),
+            "place": rows[:, 1],
+            "symbol": _gather(market.symbols, rows[:, 1]),
+            "reason": _gather(REFUSAL_REASONS, rows[:, 2]),
+        }
+    )
+    return frame.sort("session", "place", "reason").drop("place")
+
+
+def _positions(market: Market, book: NDArray[np.void]) -> pl.DataFrame:
+    held = np.flatnonzero(book["quantity"])
+    quantity, price = book["quantity"][held], book["mark"][held]
+    return pl.DataFrame(
+        {
+            "symbol": _gather(market.symbols, held),
+            "quantity": quantity / 1e6,
+            "price": price,
+            "value": np.rint(quantity * price / 1e4) / 100.0,
+        }
+    )
+
+
+def _gather(names: tuple[str, ...], index: NDArray[np.signedinteger]) -> pl.Series:
+    return pl.Series(names, dtype=pl.String)[index] if len(index) else pl.Series([], dtype=pl.String)
+
+
+def _notes(
+    market: Market, tape: Tape, trades: pl.DataFrame, refused: pl.DataFrame, positions: pl.DataFrame
+) -> tuple[str, ...]:
+    notes = [
+        f"{row['symbol']} had no more bars: position of {row['value']:+,.2f} USD closed on {row['session']} "
+        f"at its last close, {row['price']:.4f}."
+        for row in trades.filter(pl.col("reason") == "delisted").with_columns(-pl.col("value")).iter_rows(named=True)
+    ]
+    for (reason,), rows in refused.group_by("reason", maintain_order=True):
+        notes.append(f"{rows.height} order(s) refused, {reason}: dropped until the next decision.")
+    capped = trades.filter(pl.col("reason") == TRADE_REASONS[CUT_TO_VOLUME]).height
+    if capped:
+        notes.append(f"{capped} order(s) cut to the share of volume allowed.")
+    short_of_cash = trades.filter(pl.col("reason") == TRADE_REASONS[CUT_TO_CASH])["session"].n_unique()
+    if short_of_cash:
+        notes.append(
+            f"In {short_of_cash} of {trades['session'].n_unique()} sessions with trades, buys were cut to the cash at "
+            "hand: shares are counted at the close of the decision and paid at the fill, costs on top."
+        )
+    stale = [name for name in positions["symbol"] if np.isnan(market.close[-1, market.symbols.index(name)])]
+    if stale:
+        notes.append(
+            f"Held at the end without a bar in the last session, valued at the last close: {', '.join(stale)}."
+        )
+    broke = np.flatnonzero(tape.days["equity"] <= 0)
+    if len(broke):
+        notes.append(f"Equity fell to zero or below on {market.sessions[broke[0]]}; everything was closed after it.")
+    if positions.filter(pl.col("quantity") < 0).height or _went_short(trades):
+        notes.append("Short positions paid no borrowing fee, and cash earned no interest.")
+    if market.fill_kind == "close":
+        notes.append("The series carry closes only: orders filled at closes, from the session after the decision on.")
+    return tuple(notes)
+
+
+def _went_short(trades: pl.DataFrame) -> bool:
+    held = trades.select((pl.col("quantity").cum_sum().over("symbol") < -5e-7).any())
+    return bool(held.item()) if trades.height else False
