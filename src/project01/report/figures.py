@@ -1,0 +1,235 @@
+"""Every figure of a run, with a documented schema: what `figures.json` holds and the HTML report shows.
+
+Returns, costs and weights are fractions (0.01 is 1 %) unless a name says bps or usd. No wall-clock time, path or
+machine name is in here, so two runs on the same data give the same bytes.
+"""
+
+from typing import Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Figure(_Part):
+    """A number with its own error."""
+
+    value: float | None
+    """The estimate; null when it could not be computed."""
+    standard_error: float | None = None
+    low: float | None = None
+    """Lower end of the 90 % interval."""
+    high: float | None = None
+    """Upper end of the 90 % interval."""
+    n: int = 0
+    """Observations behind it."""
+    method: str = ""
+    """How the error was found."""
+
+
+class VerdictPart(_Part):
+    """The answer first."""
+
+    kind: Literal["edge", "no edge after costs", "not enough data"]
+    sentence: str
+    reasons: list[str]
+
+
+class DataPart(_Part):
+    """What was read, refused and left out."""
+
+    label: str
+    """Name of the data as the user gave it, without its folder."""
+    simulated: bool
+    fill_price: str
+    """What orders fill at: `open`, or `close` where the source carries no opens."""
+    symbols: int
+    sessions: int
+    first_session: str
+    last_session: str
+    rows_read: int
+    rows_accepted: int
+    rows_refused: int
+    refused_by_reason: dict[str, int]
+    notes: list[str]
+    """Gaps, breaks, survivorship and other cautions, one sentence each."""
+    features_used: list[str]
+    features_left_out: dict[str, str]
+    """Feature -> why."""
+    delisted: list[str]
+    """Symbols whose bars end before the data does."""
+
+
+class ForecastRow(_Part):
+    """One forecast return over the horizon, less the mean of all symbols."""
+
+    rank: int
+    symbol: str
+    mean: float
+    q05: float
+    q25: float
+    q50: float
+    q75: float
+    q95: float
+    drivers: dict[str, float]
+    """The features that moved this forecast most: SHAP value in return units."""
+
+
+class ForecastPart(_Part):
+    """Newest forecasts, best first."""
+
+    as_of: str
+    horizon: int
+    model: str
+    rows: list[ForecastRow]
+
+
+class ModelPart(_Part):
+    """One forecaster, out of sample."""
+
+    name: str
+    traded: bool
+    """The model chosen before any result was seen; its back-test is the run's result."""
+    baseline: bool
+    rank_ic: Figure
+    ic: Figure
+    hit_rate: Figure
+    pinball_loss: float | None
+    """Mean over the five quantiles, in return units."""
+    coverage_50: Figure
+    """Share of outcomes inside q25..q75; 0.5 is right."""
+    coverage_90: Figure
+    """Share of outcomes inside q05..q95; 0.9 is right."""
+    net_sharpe: Figure
+    net_annual_return: Figure
+    excess_annual: Figure
+    """Net return above equal weight, a year."""
+    deflated_sharpe: float | None
+    """Probability that the true Sharpe ratio is above what luck alone gives over all trials."""
+
+
+class SeriesPart(_Part):
+    """Equity through time, starting at 1."""
+
+    sessions: list[str]
+    strategy: list[float]
+    equal_weight: list[float]
+    index: list[float | None] | None
+    """The index, where there is one."""
+    drawdown: list[float]
+    """Fall of the strategy from its running peak, zero or negative."""
+
+
+class BacktestPart(_Part):
+    """The traded model's back-test, net of costs."""
+
+    rule: str
+    """How forecasts became positions, in words."""
+    costs: list[str]
+    """Each part of the cost model, in words."""
+    sessions: int
+    annual_return: Figure
+    volatility: Figure
+    sharpe: Figure
+    sortino: Figure
+    max_drawdown: float
+    drawdown_from: str
+    drawdown_to: str
+    turnover_annual: float
+    """One-way, multiples of equity a year."""
+    costs_annual: float
+    """Costs as a fraction of equity a year."""
+    excess_annual: Figure
+    """Net return above equal weight, a year."""
+    excess_sharpe: Figure
+    """Sharpe ratio of the excess over equal weight (information ratio)."""
+    excess_deflated_sharpe: float | None
+    """Probability that the true Sharpe ratio of the excess is above what luck alone gives over all trials."""
+    equal_weight_annual: Figure
+    index_annual: Figure | None
+    trials: int
+    """Back-tests scored in this folder, all of them in the trial ledger; the deflated values allow for them."""
+    fits: int
+    """Model fits scored on the way, in the same ledger."""
+    probabilistic_sharpe: float | None
+    deflated_sharpe: float | None
+    expected_best_by_luck: float | None
+    """Annual Sharpe ratio the best of that many trials would show without any skill."""
+    min_track_record_sessions: float | None
+    orders_refused: int
+    notes: list[str]
+    series: SeriesPart
+
+
+class CalibrationPoint(_Part):
+    """How often outcomes fell below a forecast quantile."""
+
+    level: float
+    observed: Figure
+
+
+class SensitivityPart(_Part):
+    """Net result over costs and delay."""
+
+    cost_bps: list[float]
+    delay_bars: list[int]
+    annual_excess: list[list[float | None]]
+    """Rows by delay, columns by cost: net annual return above equal weight."""
+    sharpe: list[list[float | None]]
+    break_even_bps: float | None
+    """Cost at which the excess over equal weight reaches zero without delay; null if it is never above zero."""
+
+
+class EvidencePart(_Part):
+    """Plots of the traded model's evidence."""
+
+    ic_sessions: list[str]
+    ic_by_session: list[float | None]
+    """Rank IC of each forecast time."""
+    ic_rolling: list[float | None]
+    """Mean rank IC of the last 63 forecast times."""
+    decile_returns: list[Figure]
+    """Mean realised return by forecast decile (fewer groups with few symbols), lowest first."""
+    calibration: list[CalibrationPoint]
+    importance: dict[str, float]
+    """Feature -> mean absolute SHAP value in return units, largest first."""
+
+
+class ManifestPart(_Part):
+    """What it takes to reproduce the run."""
+
+    command: str
+    seed: int
+    settings_hash: str
+    code_hash: str
+    lock_hash: str
+    data_digest: str
+    feature_hash: str
+    lake_versions: dict[str, int]
+    libraries: dict[str, str]
+    trial_chain: str
+    """Last hash of the trial ledger's chain."""
+
+
+class Figures(_Part):
+    """Everything the report shows."""
+
+    schema_version: int = Field(SCHEMA_VERSION, description="Raised when a field changes meaning.")
+    verdict: VerdictPart
+    data: DataPart
+    forecasts: ForecastPart
+    models: list[ModelPart]
+    backtest: BacktestPart
+    evidence: EvidencePart
+    sensitivity: SensitivityPart
+    manifest: ManifestPart
+
+    def to_json(self) -> bytes:
+        """Canonical JSON: sorted keys, not-a-number as null, newline at the end."""
+        options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+        return orjson.dumps(self.model_dump(mode="json"), option=options)
