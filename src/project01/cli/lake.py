@@ -1,0 +1,108 @@
+"""Commands that look into and tend the lake of a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from project01.cli import show
+
+app = typer.Typer(help="Look into and tend the lake of a run.", rich_markup_mode=None, no_args_is_help=True)
+
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run.", show_default=False)]
+Url = Annotated[str | None, typer.Option("--url", help="Lake elsewhere, e.g. s3://bucket/lake.", show_default=False)]
+Table = Annotated[str, typer.Argument(help="Table name, e.g. bars.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+
+
+@app.command()
+def tables(out: Out, url: Url = None, as_json: Json = False) -> None:
+    """Tables with their versions and rows.
+
+    \b
+    Example:
+      project01 lake tables --out runs/mine
+    """
+    from project01.pipelines import lake_tables
+
+    rows = lake_tables(out, url)
+    if as_json:
+        show.print_json(rows)
+    else:
+        show.table("Tables", ["table", "version", "rows", "newest known"], [[str(v) for v in r.values()] for r in rows])
+
+
+@app.command()
+def history(table: Table, out: Out, url: Url = None, as_json: Json = False) -> None:
+    """Every commit of a table.
+
+    \b
+    Example:
+      project01 lake history bars --out runs/mine
+    """
+    from project01.pipelines import lake_history
+
+    rows = lake_history(out, url, table)
+    if as_json:
+        show.print_json(rows)
+    else:
+        show.table(table, list(rows[0]), [[str(v) for v in r.values()] for r in rows])
+
+
+@app.command()
+def read(
+    table: Table,
+    out: Out,
+    as_of: Annotated[str, typer.Option("--as-of", help="Date or instant (UTC).", show_default=False)],
+    symbols: Annotated[str | None, typer.Option(help="Comma list of symbols.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option(help="Rows to show.")] = 20,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Rows of a table as they were known at one time.
+
+    \b
+    Example:
+      project01 lake read bars --as-of 2010-06-30 --symbols AAPL --out runs/mine
+    """
+    from project01.pipelines import lake_rows
+
+    columns, rows = lake_rows(out, url, table, as_of, symbols.split(",") if symbols else None, limit)
+    if as_json:
+        show.print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        show.table(f"{table} as of {as_of}", columns, [[str(v) for v in row] for row in rows])
+
+
+@app.command()
+def compact(table: Table, out: Out, url: Url = None) -> None:
+    """Join a table's small files into few; its content and history stay.
+
+    \b
+    Example:
+      project01 lake compact bars --out runs/mine
+    """
+    from project01.pipelines import lake_compact
+
+    typer.echo(lake_compact(out, url, table))
+
+
+@app.command()
+def vacuum(
+    table: Table,
+    out: Out,
+    url: Url = None,
+    retention_hours: Annotated[int, typer.Option(help="Keep files younger than this.")] = 168,
+    allow_short: Annotated[
+        bool, typer.Option("--allow-short-retention", help="Permit less than 168 hours; readers of old versions break.")
+    ] = False,
+) -> None:
+    """Delete files that no version younger than the retention needs.
+
+    \b
+    Example:
+      project01 lake vacuum bars --out runs/mine
+    """
+    from project01.pipelines import lake_vacuum
+
+    typer.echo(lake_vacuum(out, url, table, retention_hours, allow_short))

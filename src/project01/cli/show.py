@@ -1,0 +1,97 @@
+"""How results look in a terminal: progress, tables, plain text when piped."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+
+def console() -> "Console":
+    """A console on standard output: colour only on a terminal, and never with NO_COLOR set."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output, keys sorted; not-a-number becomes null."""
+    import orjson
+
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table with its first column left-aligned, the rest right-aligned."""
+    from rich import box
+    from rich.table import Table
+
+    grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for number, name in enumerate(columns):
+        grid.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    console().print(grid)
+
+
+def pairs(title: str, values: Mapping[str, str]) -> None:
+    """Names and values below a title."""
+    from rich import box
+    from rich.table import Table
+
+    grid = Table(title=title, title_justify="left", box=box.SIMPLE, show_header=False, title_style="bold")
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    for name, value in values.items():
+        grid.add_row(name, value)
+    console().print(grid)
+
+
+class TerminalProgress:
+    """A progress bar for each step on standard error; one plain line a step where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._bars: RichProgress | None = None
+        self._task: TaskID | None = None
+
+    def start(self, step: str) -> None:
+        """Open the step's bar."""
+        if not sys.stderr.isatty():
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[label]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._bars.start()
+        self._task = self._bars.add_task(step, total=None, label="")
+
+    def advance(self, done: int, total: int, label: str) -> None:
+        """Move the bar."""
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, completed=done, total=total, label=label)
+
+    def close(self) -> None:
+        """Take the bar off the screen, also after an error."""
+        if self._bars is not None:
+            self._bars.stop()
+        self._bars = self._task = None
+
+    def finish(self, step: str, seconds: float, skipped: bool) -> None:
+        """Close the bar and leave one line."""
+        self.close()
+        note = "unchanged, not done again" if skipped else f"{seconds:6.1f} s"
+        typer.echo(f"  {step:<10} {note}", err=True)

@@ -1,0 +1,91 @@
+"""Results as rows of text for the terminal."""
+
+from typing import Any
+
+Table = tuple[str, list[str], list[list[str]]]
+MOST_ROWS = 10
+
+
+def _percent(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def _figure(part: dict[str, Any], *, percent: bool = False, digits: int = 2) -> str:
+    """A value with its 90 % interval."""
+    if part["value"] is None:
+        return "-"
+    scale, unit = (100.0, " %") if percent else (1.0, "")
+    text = f"{scale * part['value']:.{digits}f}{unit}"
+    if part["low"] is None or part["high"] is None:
+        return text
+    return f"{text} [{scale * part['low']:.{digits}f}, {scale * part['high']:.{digits}f}]"
+
+
+def summary_lines(summary: dict[str, Any]) -> dict[str, str]:
+    """Figures of a step, one line each; nested ones are joined."""
+    lines = {}
+    for name, value in summary.items():
+        if isinstance(value, dict):
+            shown = ", ".join(f"{k} {v}" for k, v in value.items() if not isinstance(v, dict | list))
+        elif isinstance(value, list):
+            shown = f"{len(value)}: {', '.join(map(str, value[:12]))}{', ...' if len(value) > 12 else ''}"
+        else:
+            shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+        lines[name.replace("_", " ")] = shown or "none"
+    return lines
+
+
+def forecast_table(part: dict[str, Any]) -> Table:
+    """Ranked forecasts: all of a few, else the best and the worst."""
+    rows = part["rows"]
+    shown = rows if len(rows) <= 2 * MOST_ROWS else rows[:MOST_ROWS] + rows[-MOST_ROWS:]
+    of = "" if len(shown) == len(rows) else f", best and worst {MOST_ROWS} of {len(rows)}"
+    title = f"Forecasts of {part['model']} at the close of {part['as_of']}, {part['horizon']} sessions ahead{of}"
+    columns = ["symbol", "rank", "mean", "50 % interval", "90 % interval"]
+    cells = [
+        [
+            row["symbol"],
+            str(row["rank"]),
+            _percent(row["mean"], 2),
+            f"{_percent(row['q25'], 2)} to {_percent(row['q75'], 2)}",
+            f"{_percent(row['q05'], 2)} to {_percent(row['q95'], 2)}",
+        ]
+        for row in shown
+    ]
+    return title, columns, cells
+
+
+def _models_table(result: dict[str, Any]) -> Table:
+    trials = result["backtest"]["trials"]
+    columns = ["forecaster", "rank IC", "90 % coverage", "excess a year", "net Sharpe", "deflated"]
+    rows = [
+        [
+            f"{m['name']}{' (traded)' if m['traded'] else ''}",
+            _figure(m["rank_ic"], digits=4),
+            _percent(m["coverage_90"]["value"]),
+            _figure(m["excess_annual"], percent=True, digits=1),
+            _figure(m["net_sharpe"]),
+            "-" if m["deflated_sharpe"] is None else f"{m['deflated_sharpe']:.3f}",
+        ]
+        for m in result["models"]
+    ]
+    return f"Out of sample, net of costs; Sharpe deflated by {trials} trials; 90 % intervals", columns, rows
+
+
+def _data_table(result: dict[str, Any]) -> Table:
+    data = result["data"]
+    refused = ", ".join(f"{reason} {count}" for reason, count in data["refused_by_reason"].items()) or "none"
+    rows = [
+        ["data", f"{data['label']}{' (SIMULATED)' if data['simulated'] else ''}"],
+        ["span", f"{data['first_session']} to {data['last_session']}, {data['symbols']} symbols"],
+        ["bars", f"{data['rows_read']:,} read, {data['rows_accepted']:,} accepted, {data['rows_refused']:,} refused"],
+        ["refused", refused],
+        ["features", f"{len(data['features_used'])} used, {len(data['features_left_out'])} left out"],
+        ["fills at", f"next {data['fill_price']}"],
+    ]
+    return "Data", ["", ""], rows
+
+
+def result_tables(result: dict[str, Any]) -> list[Table]:
+    """What a finished run shows before its verdict."""
+    return [_data_table(result), forecast_table(result["forecasts"]), _models_table(result)]

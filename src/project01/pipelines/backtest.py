@@ -1,0 +1,330 @@
+"""Trade each forecaster's out-of-sample forecasts with costs, beside equal weight and the index."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+import polars as pl
+
+from project01.backtest import (
+    BacktestResult,
+    Commission,
+    CostModel,
+    EqualWeight,
+    LongShortRank,
+    Market,
+    Signal,
+    Slippage,
+    TargetWeights,
+    TopQuantile,
+    WeightRule,
+    cost_and_delay,
+    market_from_bars,
+    overlapping_targets,
+    run_backtest,
+)
+from project01.domain import FloatArray
+from project01.evaluate import (
+    SESSIONS_A_YEAR,
+    Trial,
+    TrialLedger,
+    annual_mean,
+    annual_sharpe,
+    performance,
+    scored,
+    sharpe_per_session,
+)
+from project01.models import POINT_MODELS, load_forecaster
+from project01.pipelines.evidence import (
+    BACKTEST,
+    EXCESS,
+    FIT,
+    NET,
+    deflate,
+    evidence_part,
+    figure,
+    forecast_figures,
+    luck_figures,
+    or_missing,
+    plain,
+    trial_scores,
+)
+from project01.pipelines.features import END_OF_TIME, LABELS, read_feature_rows, read_market
+from project01.pipelines.train import FORECASTS, TRIALS, read_ledger
+from project01.pipelines.workspace import Workspace, code_hash, write_atomically
+from project01.report import BacktestPart, EvidencePart, Figure, ModelPart, SensitivityPart, SeriesPart
+from project01.settings import CostSettings, Settings
+
+COST_BPS = (0.0, 5.0, 10.0, 20.0, 30.0, 50.0)
+DELAY_BARS = (0, 1, 2, 3)
+Told = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Traded:
+    """One forecaster's back-test."""
+
+    name: str
+    result: BacktestResult
+    net: FloatArray
+    excess: FloatArray
+
+
+def cost_models(costs: CostSettings) -> tuple[CostModel, ...]:
+    """The cost parts the settings ask for."""
+    return (
+        Commission(bps=costs.commission_bps, minimum=costs.commission_min_usd),
+        Slippage(bps=costs.slippage_bps),
+    )
+
+
+def cost_words(costs: CostSettings) -> list[str]:
+    """The same in words."""
+    least = f", at least {costs.commission_min_usd:g} USD an order" if costs.commission_min_usd else ""
+    return [
+        f"commission {costs.commission_bps:g} bps of value traded{least}",
+        f"slippage {costs.slippage_bps:g} bps of value traded",
+    ]
+
+
+def _signal(forecasts: pl.DataFrame, sessions: pl.DataFrame, market: Market) -> Signal:
+    """Forecast means of every market session from the first forecast to the last; NaN where there is none."""
+    rows = forecasts.join(sessions, on=["symbol", "as_of"], how="inner")
+    day = market.index_of(rows["session"].to_numpy().astype("datetime64[D]"))
+    first, last = int(day.min()), int(day.max())
+    names, column = np.unique(rows["symbol"].to_numpy().astype(str), return_inverse=True)
+    values = np.full((last - first + 1, len(names)), np.nan)
+    values[day - first, column] = rows["mean"].to_numpy()
+    return Signal(market.sessions[first : last + 1], tuple(str(name) for name in names), values)
+
+
+def _rule(settings: Settings) -> WeightRule:
+    if settings.portfolio.rule == "long_short":
+        return LongShortRank()
+    return TopQuantile(fraction=settings.portfolio.fraction)
+
+
+class Desk:
+    """Runs every back-test of one run on the same market, sessions and costs."""
+
+    def __init__(self, market: Market, settings: Settings, signal: Signal) -> None:
+        self.market, self.settings = market, settings
+        self.costs = cost_models(settings.costs)
+        self.yardstick = overlapping_targets(signal, market, EqualWeight(), settings.forecast.horizon)
+        self.equal = self.run(self.yardstick)
+
+    def targets(self, signal: Signal) -> TargetWeights:
+        """Weights by the run's rule, in as many tranches as the forecast looks ahead."""
+        return overlapping_targets(signal, self.market, _rule(self.settings), self.settings.forecast.horizon)
+
+    def run(self, targets: TargetWeights) -> BacktestResult:
+        """One back-test with the run's costs."""
+        cash = self.settings.portfolio.initial_cash_usd
+        return run_backtest(self.market, targets, self.costs, initial_cash=cash)
+
+    def trade(self, name: str, signal: Signal) -> Traded:
+        """Back-test one forecaster's signals over the yardstick's sessions."""
+        result = self.run(self.targets(signal))
+        net = np.nan_to_num(result.net_returns, nan=-1.0)
+        return Traded(name, result, net, net - self.equal.net_returns)
+
+
+def _trial(traded: Traded, settings: Settings, digest: str, name: str, returns: FloatArray) -> Trial:
+    return Trial(
+        model=traded.name, purpose=BACKTEST, fold=-1, seed=settings.forecast.seed,
+        settings_hash=settings.result_hash(), data_digest=digest, code_hash=code_hash(), rows=len(returns),
+        score=plain(sharpe_per_session(returns)), score_name=name,
+    )  # fmt: skip
+
+
+def _model_part(traded: Traded, rows: pl.DataFrame, settings: Settings, ledger: TrialLedger) -> ModelPart:
+    return ModelPart(
+        name=traded.name,
+        traded=traded.name == settings.forecast.models[0],
+        baseline=POINT_MODELS[traded.name]().is_baseline,
+        net_sharpe=or_missing(lambda: annual_sharpe(traded.net)),
+        net_annual_return=or_missing(lambda: annual_mean(traded.net)),
+        excess_annual=or_missing(lambda: annual_mean(traded.excess)),
+        deflated_sharpe=deflate(traded.net, ledger, NET),
+        **forecast_figures(rows, settings.forecast.horizon),
+    )
+
+
+def _index_series(workspace: Workspace, result: BacktestResult) -> tuple[list[float | None] | None, Figure | None]:
+    """The index over the same sessions, starting at 1; None where there is none for the whole span."""
+    index = read_market(workspace.lake, END_OF_TIME).index
+    if index is None:
+        return None, None
+    sessions = pl.DataFrame({"session": pl.Series(result.sessions).cast(pl.Date)})
+    close = sessions.join(index, on="session", how="left", maintain_order="left")["close"].forward_fill()
+    if close.null_count():
+        return None, None
+    level = close.to_numpy().astype(np.float64)
+    series: list[float | None] = [float(v) for v in level / level[0]]
+    return series, or_missing(lambda: annual_mean(level[1:] / level[:-1] - 1.0))
+
+
+def _days(sessions: Any) -> list[str]:
+    return [str(day) for day in sessions.astype("datetime64[D]")]
+
+
+def _series_part(traded: Traded, equal: BacktestResult, index: list[float | None] | None) -> SeriesPart:
+    equity = np.concatenate([[1.0], np.cumprod(1.0 + traded.net)])
+    base = np.concatenate([[1.0], np.cumprod(1.0 + equal.net_returns)])
+    return SeriesPart(
+        sessions=_days(traded.result.sessions),
+        strategy=[float(v) for v in equity],
+        equal_weight=[float(v) for v in base],
+        index=index,
+        drawdown=[float(v) for v in equity / np.maximum.accumulate(equity) - 1.0],
+    )
+
+
+RULES = {
+    "top": "Each session 1/{h} of the book goes, for {h} sessions, to the best {p:.0%} of the symbols by forecast, "
+    "equally weighted.",
+    "long_short": "Each session 1/{h} of the book goes, for {h} sessions, long and short in proportion to centred "
+    "forecast ranks.",
+}
+
+
+def _backtest_part(
+    workspace: Workspace, traded: Traded, desk: Desk, settings: Settings, ledger: TrialLedger
+) -> BacktestPart:
+    found = performance(traded.net, settings.forecast.seed)
+    index, index_annual = _index_series(workspace, traded.result)
+    days = _days(traded.result.sessions)
+    costs = traded.result.cost_cents[1:].sum(axis=1) / np.maximum(traded.result.equity_cents[:-1], 1)
+    words = RULES[settings.portfolio.rule].format(h=settings.forecast.horizon, p=settings.portfolio.fraction)
+    return BacktestPart(
+        rule=words, costs=cost_words(settings.costs), sessions=found.sessions,
+        annual_return=figure(found.annual_return), volatility=figure(found.volatility), sharpe=figure(found.sharpe),
+        sortino=figure(found.sortino), max_drawdown=found.drawdown.depth, drawdown_from=days[found.drawdown.peak],
+        drawdown_to=days[found.drawdown.trough + 1],
+        turnover_annual=float(traded.result.turnover.mean() * SESSIONS_A_YEAR),
+        costs_annual=float(costs.mean() * SESSIONS_A_YEAR),
+        excess_annual=figure(annual_mean(traded.excess)), excess_sharpe=figure(annual_sharpe(traded.excess)),
+        excess_deflated_sharpe=deflate(traded.excess, ledger, EXCESS),
+        equal_weight_annual=figure(annual_mean(desk.equal.net_returns)), index_annual=index_annual,
+        trials=len(trial_scores(ledger, NET)), fits=sum(t.purpose == FIT for t in ledger.trials),
+        deflated_sharpe=deflate(traded.net, ledger, NET), orders_refused=traded.result.refused.height,
+        notes=list(traded.result.notes), series=_series_part(traded, desk.equal, index),
+        **luck_figures(found, ledger),
+    )  # fmt: skip
+
+
+def _sensitivity_part(desk: Desk, targets: TargetWeights) -> SensitivityPart:
+    """Net results over costs and delay, less those of equal weight at the same cost without delay."""
+    cash = desk.settings.portfolio.initial_cash_usd
+    found = cost_and_delay(desk.market, targets, initial_cash=cash, cost_bps=COST_BPS, delay_bars=DELAY_BARS)
+    base = cost_and_delay(desk.market, desk.yardstick, initial_cash=cash, cost_bps=COST_BPS, delay_bars=(0,))
+    excess = found.annual_return - base.annual_return
+    return SensitivityPart(
+        cost_bps=list(COST_BPS), delay_bars=list(DELAY_BARS),
+        annual_excess=[[plain(v) for v in row] for row in excess.T],
+        sharpe=[[plain(v) for v in row] for row in found.sharpe.T], break_even_bps=_break_even(excess[:, 0]),
+    )  # fmt: skip
+
+
+def _break_even(excess: FloatArray) -> float | None:
+    """Cost at which the excess reaches zero, linear between the costs tried; None if it is never above zero.
+
+    The highest cost tried if the excess is above zero there still.
+    """
+    if not excess[0] > 0:
+        return None
+    below = np.flatnonzero(excess <= 0)
+    if below.size == 0:
+        return COST_BPS[-1]
+    right = int(below[0])
+    share = excess[right - 1] / (excess[right - 1] - excess[right])
+    return float(COST_BPS[right - 1] + share * (COST_BPS[right] - COST_BPS[right - 1]))
+
+
+def _importance(workspace: Workspace, model: str) -> dict[str, float]:
+    """Mean absolute SHAP value of each feature over the newest forecasts."""
+    forecaster = load_forecaster(workspace.models / model)
+    rows = read_feature_rows(workspace, forecaster.feature_names, END_OF_TIME)
+    values = np.abs(forecaster.contributions(rows)).mean(axis=0)
+    return {name: float(value) for name, value in zip(forecaster.feature_names, values, strict=True)}
+
+
+def _best_naive(parts: list[ModelPart]) -> tuple[str, float] | None:
+    """The best baseline by excess over equal weight; the traded model does not count."""
+    naive = [(p.name, p.excess_annual.value) for p in parts if p.baseline and not p.traded]
+    known = [(name, value) for name, value in naive if value is not None]
+    return max(known, key=lambda item: item[1]) if known else None
+
+
+def _enter_trials(workspace: Workspace, all_traded: list[Traded], settings: Settings, digest: str) -> TrialLedger:
+    ledger = read_ledger(workspace.lake)
+    for traded in all_traded:
+        ledger.add([_trial(traded, settings, digest, NET, traded.net)])
+        ledger.add([_trial(traded, settings, digest, EXCESS, traded.excess)])
+    workspace.lake.replace(TRIALS, ledger.to_frame())
+    return ledger
+
+
+def backtest(workspace: Workspace, settings: Settings, digest: str, told: Told) -> dict[str, Any]:
+    """Back-test every forecaster, then look closely at the traded one.
+
+    Writes ``backtest.json`` (parts of the report) and ``trades.parquet``.
+
+    Returns:
+        Figures of the step.
+    """
+    lake = workspace.lake
+    forecasts = lake.scan(FORECASTS.name).collect()
+    labels = lake.scan(LABELS.name).collect()
+    sessions = lake.scan("features").select("symbol", "session", pl.col("knowledge_time").alias("as_of")).collect()
+    market = market_from_bars(read_market(lake, END_OF_TIME).bars)
+    by_model = forecasts.group_by("model", maintain_order=True)
+    signals = {name: _signal(rows, sessions, market) for (name,), rows in by_model}
+    traded_model = settings.forecast.models[0]
+    desk = Desk(market, settings, signals[traded_model])
+    all_traded = []
+    for number, name in enumerate(settings.forecast.models):
+        all_traded.append(desk.trade(str(name), signals[name]))
+        told(number + 1, len(settings.forecast.models), f"{name}")
+    ledger = _enter_trials(workspace, all_traded, settings, digest)
+    rows = {name: scored(forecasts.filter(pl.col("model") == name), labels) for name in settings.forecast.models}
+    models = [_model_part(traded, rows[traded.name], settings, ledger) for traded in all_traded]
+    chosen = all_traded[0]
+    parts = {
+        "models": models,
+        "backtest": _backtest_part(workspace, chosen, desk, settings, ledger),
+        "evidence": evidence_part(rows[traded_model], settings.forecast.horizon, _importance(workspace, traded_model)),
+        "sensitivity": _sensitivity_part(desk, desk.targets(signals[traded_model])),
+    }
+    save_parts(workspace, parts)
+    write_atomically(workspace.root / "trades.csv", chosen.result.trades.write_csv().encode())
+    return _summary(parts, _best_naive(models), ledger, desk)
+
+
+PARTS_FILE = "backtest.json"
+
+
+def save_parts(workspace: Workspace, parts: dict[str, Any]) -> None:
+    """Keep the parts of the report this step knows."""
+    content = {k: [m.model_dump() for m in v] if isinstance(v, list) else v.model_dump() for k, v in parts.items()}
+    write_atomically(workspace.root / PARTS_FILE, orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
+
+
+def _summary(parts: dict[str, Any], naive: tuple[str, float] | None, ledger: TrialLedger, desk: Desk) -> dict[str, Any]:
+    part: BacktestPart = parts["backtest"]
+    evidence: EvidencePart = parts["evidence"]
+    return {
+        "sessions": part.sessions,
+        "excess_annual": part.excess_annual.model_dump(),
+        "sharpe": part.sharpe.model_dump(),
+        "trials": part.trials,
+        "deflated_sharpe": part.deflated_sharpe,
+        "excess_deflated_sharpe": part.excess_deflated_sharpe,
+        "best_naive": list(naive) if naive else None,
+        "fill_price": desk.market.fill_kind,
+        "symbols": len(desk.yardstick.symbols),
+        "trial_chain": ledger.head,
+        "forecast_times": len(evidence.ic_sessions),
+    }

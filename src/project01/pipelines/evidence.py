@@ -1,0 +1,110 @@
+"""Figures of forecasts and back-tests, from `evaluate`, in the form the report shows."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+
+from project01.domain import FloatArray, NotEnoughDataError
+from project01.evaluate import (
+    Estimate,
+    Performance,
+    TrialLedger,
+    calibration,
+    coverage,
+    deflated_sharpe,
+    expected_maximum_sharpe,
+    group_returns,
+    hit_rate,
+    ic_by_time,
+    information_coefficient,
+    minimum_track_record,
+    moments,
+    pinball_loss,
+    probabilistic_sharpe,
+    sharpe_per_session,
+)
+from project01.report import CalibrationPoint, EvidencePart, Figure
+
+BACKTEST, FIT = "back-test", "walk-forward"
+ROLLING = 63
+NET, EXCESS = "net_sharpe_per_session", "excess_sharpe_per_session"
+
+
+def plain(value: float) -> float | None:
+    """A number, or None where it is not finite: what JSON can say."""
+    return float(value) if math.isfinite(value) else None
+
+
+def figure(estimate: Estimate) -> Figure:
+    """An estimate as the report shows it."""
+    return Figure(
+        value=plain(estimate.value), standard_error=plain(estimate.standard_error), low=plain(estimate.low),
+        high=plain(estimate.high), n=estimate.n, method=estimate.method,
+    )  # fmt: skip
+
+
+def or_missing(compute: Callable[[], Estimate]) -> Figure:
+    """The estimate, or a missing figure with the reason where there is too little data."""
+    try:
+        return figure(compute())
+    except NotEnoughDataError as error:
+        return Figure(value=None, method=str(error))
+
+
+def forecast_figures(rows: pl.DataFrame, horizon: int) -> dict[str, Figure | float | None]:
+    """Fields of a `ModelPart` that judge forecasts, from scored rows."""
+    return {
+        "rank_ic": figure(information_coefficient(rows, horizon)),
+        "ic": figure(information_coefficient(rows, horizon, "ic")),
+        "hit_rate": figure(hit_rate(rows, horizon)),
+        "pinball_loss": plain(pinball_loss(rows)),
+        "coverage_50": figure(coverage(rows, 0.25, 0.75, horizon)),
+        "coverage_90": figure(coverage(rows, 0.05, 0.95, horizon)),
+    }
+
+
+def evidence_part(rows: pl.DataFrame, horizon: int, importance: dict[str, float]) -> EvidencePart:
+    """IC through time, group returns, calibration and importance of one model."""
+    by_time = ic_by_time(rows)
+    rolling = by_time["rank_ic"].fill_nan(None).rolling_mean(ROLLING, min_samples=ROLLING)
+    return EvidencePart(
+        ic_sessions=by_time["as_of"].dt.date().cast(pl.String).to_list(),
+        ic_by_session=[None if v is None else plain(v) for v in by_time["rank_ic"]],
+        ic_rolling=[None if v is None else plain(v) for v in rolling],
+        decile_returns=[figure(estimate) for estimate in group_returns(rows, horizon)],
+        calibration=[
+            CalibrationPoint(level=level, observed=figure(share)) for level, share in calibration(rows, horizon)
+        ],
+        importance=dict(sorted(importance.items(), key=lambda item: (-item[1], item[0]))),
+    )
+
+
+def trial_scores(ledger: TrialLedger, score_name: str) -> FloatArray:
+    """Sharpe ratios per session of every back-test scored so far."""
+    found = [t.score for t in ledger.trials if t.purpose == BACKTEST and t.score_name == score_name]
+    return np.array([score for score in found if score is not None], dtype=np.float64)
+
+
+def deflate(returns: FloatArray, ledger: TrialLedger, score_name: str) -> float | None:
+    """Deflated Sharpe ratio of a series, over all back-tests in the ledger; None for a series that does not move."""
+    scores = trial_scores(ledger, score_name)
+    if len(returns) < 2 or float(returns.std()) == 0 or len(scores) == 0:
+        return None
+    variance = float(scores.var(ddof=1)) if len(scores) > 1 else 0.0
+    sharpe = sharpe_per_session(returns)
+    return plain(deflated_sharpe(sharpe, len(returns), *moments(returns), max(len(scores), 1), variance))
+
+
+def luck_figures(result: Performance, ledger: TrialLedger) -> dict[str, float | None]:
+    """What chance alone would have given: fields of a `BacktestPart`."""
+    scores = trial_scores(ledger, NET)
+    variance = float(scores.var(ddof=1)) if len(scores) > 1 else 0.0
+    luck = expected_maximum_sharpe(max(len(scores), 1), variance) * math.sqrt(252)
+    shape = (result.skew, result.kurtosis)
+    return {
+        "expected_best_by_luck": plain(luck),
+        "probabilistic_sharpe": plain(probabilistic_sharpe(result.daily_sharpe, 0.0, result.sessions, *shape)),
+        "min_track_record_sessions": plain(minimum_track_record(result.daily_sharpe, 0.0, *shape, 0.95)),
+    }

@@ -1,0 +1,142 @@
+"""Bring the figures of all steps together, judge, and write the report."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from project01.evaluate import Estimate, Evidence, Verdict, judge
+from project01.pipelines.backtest import PARTS_FILE
+from project01.pipelines.doctor import library_versions
+from project01.pipelines.train import LIBRARIES
+from project01.pipelines.workspace import Workspace, code_hash, write_atomically
+from project01.report import DataPart, Figures, ForecastPart, ManifestPart, VerdictPart, render_html
+from project01.settings import Settings
+
+
+def lock_hash() -> str:
+    """Hash of the lock the project was installed from; of the installed versions where there is no lock beside it."""
+    lock = Path(__file__).parents[3] / "requirements.txt"
+    if lock.is_file():
+        return hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    versions = library_versions(LIBRARIES)
+    return hashlib.sha256(orjson.dumps(versions, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def _survivors_only(settings: Settings, features: dict[str, Any]) -> bool:
+    """Whether names that stopped trading are missing: told by the user, or judged from the data.
+
+    About 3 % of listed US shares stop trading each year; data over years in which almost none did was chosen later.
+    """
+    if settings.data.survivors_only is not None:
+        return settings.data.survivors_only
+    years = features["sessions"] / 252
+    return bool(len(features["delisted"]) < 0.01 * features["instruments"] * years)
+
+
+def _notes(ingest: dict[str, Any], features: dict[str, Any], survivors: bool) -> list[str]:
+    notes = []
+    if survivors:
+        notes.append(
+            "Almost every name still trades at the end of the data: names that vanished are missing, which flatters "
+            "all results."
+        )
+    if not features["has_opens"]:
+        notes.append("The source carries closes only: orders fill at the next close, a whole session later.")
+    if ingest["missing_sessions"]:
+        notes.append(
+            f"{ingest['missing_sessions']} sessions are missing inside the lives of the series, at most "
+            f"{ingest['longest_gap']} in a row; nothing was filled in."
+        )
+    if ingest["breaks"]:
+        notes.append(
+            f"{ingest['breaks']} series break at a jump that their adjusted close does not explain; what follows "
+            "counts as a new instrument (NAME#2), and a position is closed at the last price before. A real move "
+            "beyond the gate's limits would be hidden by this."
+        )
+    if ingest["spikes"]:
+        notes.append(f"{ingest['spikes']} jumps went back the next session and were refused as spikes.")
+    if ingest["zero_volume"]:
+        notes.append(f"{ingest['zero_volume']} accepted bars have no volume.")
+    return notes
+
+
+def _verdict(steps: dict[str, dict[str, Any]], survivors: bool) -> Verdict:
+    found = steps["backtest"]
+    excess = found["excess_annual"]
+    estimate = None
+    if excess["value"] is not None:
+        estimate = Estimate(
+            excess["value"], excess["standard_error"], excess["low"], excess["high"], excess["n"], excess["method"]
+        )
+    naive = found["best_naive"]
+    return judge(
+        Evidence(
+            excess=estimate,
+            deflated_sharpe=found["excess_deflated_sharpe"],
+            best_naive=(str(naive[0]), float(naive[1])) if naive else None,
+            trials=found["trials"],
+            sessions=found["sessions"],
+            symbols=found["symbols"],
+            simulated=steps["ingest"]["simulated"],
+            survivors_only=survivors,
+        )
+    )
+
+
+def _data_part(steps: dict[str, dict[str, Any]], survivors: bool) -> DataPart:
+    ingest, features = steps["ingest"], steps["features"]
+    return DataPart(
+        label=ingest["label"], simulated=ingest["simulated"], fill_price=steps["backtest"]["fill_price"],
+        symbols=ingest["symbols"], sessions=features["sessions"], first_session=ingest["first_session"],
+        last_session=ingest["last_session"], rows_read=ingest["rows_read"], rows_accepted=ingest["rows_accepted"],
+        rows_refused=ingest["rows_refused"], refused_by_reason=ingest["refused_by_reason"],
+        notes=_notes(ingest, features, survivors), features_used=features["features"],
+        features_left_out=features["left_out"], delisted=features["delisted"],
+    )  # fmt: skip
+
+
+def _manifest(workspace: Workspace, settings: Settings, steps: dict[str, dict[str, Any]]) -> ManifestPart:
+    lake = workspace.lake
+    return ManifestPart(
+        command=steps["ingest"]["command"],
+        seed=settings.forecast.seed,
+        settings_hash=settings.result_hash(),
+        code_hash=code_hash(),
+        lock_hash=lock_hash(),
+        data_digest=steps["ingest"]["digests"]["bars"],
+        feature_hash=steps["features"]["feature_hash"],
+        lake_versions={name: lake.version(name) for name in ("bars", "features", "labels")},
+        libraries=library_versions(LIBRARIES),
+        trial_chain=steps["backtest"]["trial_chain"],
+    )
+
+
+def assemble(workspace: Workspace, settings: Settings, steps: dict[str, dict[str, Any]]) -> Figures:
+    """All figures of a run.
+
+    Args:
+        workspace: of the run.
+        settings: of the run.
+        steps: figures of the steps ingest, features and backtest.
+    """
+    survivors = _survivors_only(settings, steps["features"])
+    verdict = _verdict(steps, survivors)
+    parts = orjson.loads((workspace.root / PARTS_FILE).read_bytes())
+    forecasts = ForecastPart.model_validate_json((workspace.root / "forecasts.json").read_bytes())
+    return Figures.model_validate(
+        {
+            **parts,
+            "verdict": VerdictPart(kind=verdict.kind, sentence=verdict.sentence, reasons=list(verdict.reasons)),
+            "data": _data_part(steps, survivors),
+            "forecasts": forecasts,
+            "manifest": _manifest(workspace, settings, steps),
+        }
+    )
+
+
+def write_report(workspace: Workspace, figures: Figures) -> None:
+    """``figures.json`` and ``report.html``."""
+    write_atomically(workspace.root / "figures.json", figures.to_json())
+    write_atomically(workspace.root / "report.html", render_html(figures).encode())

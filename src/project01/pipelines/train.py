@@ -1,0 +1,166 @@
+"""Walk-forward training of every forecaster, and one last fit of each for live forecasts."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from project01.domain import FORECAST_SCHEMA, TIMESTAMP, NotEnoughDataError, TableSpec, TrainingSet
+from project01.evaluate import LEDGER_SCHEMA, Trial, TrialLedger, WalkForward, information_coefficient, scored
+from project01.lake import Lake
+from project01.models import (
+    FitRecord,
+    Provenance,
+    make_forecaster,
+    save_forecaster,
+    track_mlflow,
+    track_wandb_offline,
+    walk_forward,
+)
+from project01.pipelines.doctor import library_versions
+from project01.pipelines.evidence import FIT
+from project01.pipelines.features import END_OF_TIME, LABELS, read_training_set
+from project01.pipelines.workspace import Workspace, code_hash
+from project01.settings import Settings
+
+LIBRARIES = ("lightgbm", "numba", "numpy", "polars", "scikit-learn", "scipy", "xgboost-cpu")
+Told = Callable[[int, int, str], None]
+
+
+def _arrow_schema(schema: dict[str, pl.DataType]) -> pa.Schema:
+    table = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest())
+    times = {"as_of", "knowledge_time"}
+    return pa.schema([pa.field(f.name, TIMESTAMP if f.name in times else f.type) for f in table.schema])
+
+
+FORECASTS = TableSpec(
+    "forecasts",
+    _arrow_schema({"model": pl.String(), "fold": pl.Int32(), **FORECAST_SCHEMA}),
+    ("model", "symbol", "as_of"),
+)
+TRIALS = TableSpec("trials", _arrow_schema(LEDGER_SCHEMA), ("trial_id",))
+
+
+def read_ledger(lake: Lake) -> TrialLedger:
+    """The ledger of all trials made in this lake, verified; empty for a new one."""
+    if not lake.exists(TRIALS.name):
+        return TrialLedger()
+    return TrialLedger.from_frame(lake.scan(TRIALS.name).collect())
+
+
+def splitter(settings: Settings) -> WalkForward:
+    """The walk-forward split the settings ask for."""
+    return WalkForward(
+        train_sessions=settings.walk_forward.train_sessions,
+        test_sessions=settings.walk_forward.test_sessions,
+        purge=settings.purge_sessions(),
+        horizon=settings.forecast.horizon,
+    )
+
+
+def as_of_times(training: TrainingSet) -> Any:
+    """Shape (n_rows,), datetime64[us]."""
+    return training.features.frame["as_of"].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
+
+
+def newest_window(training: TrainingSet, sessions: int) -> TrainingSet:
+    """Rows of the newest `sessions` forecast times."""
+    as_of = as_of_times(training)
+    times = np.unique(as_of)
+    return training.take(as_of >= times[max(0, len(times) - sessions)])
+
+
+def _trials(
+    fits: tuple[FitRecord, ...], forecasts: pl.DataFrame, labels: pl.DataFrame, settings: Settings, digest: str
+) -> list[Trial]:
+    """One trial a fit, scored by the rank IC of its test window."""
+    found = []
+    for fit in fits:
+        rows = forecasts.filter(pl.col("model") == fit.model, pl.col("fold") == fit.fold)
+        score = information_coefficient(scored(rows, labels), settings.forecast.horizon).value
+        found.append(
+            Trial(
+                model=fit.model, purpose=FIT, fold=fit.fold, seed=fit.seed, settings_hash=settings.result_hash(),
+                data_digest=digest, code_hash=code_hash(), rows=fit.rows,
+                score=float(score) if np.isfinite(score) else None, score_name="rank_ic",
+            )
+        )  # fmt: skip
+    return found
+
+
+def _save_final(
+    workspace: Workspace, settings: Settings, training: TrainingSet, features: dict[str, Any], told: Told
+) -> dict[str, str]:
+    window = newest_window(training, settings.walk_forward.train_sessions)
+    provenance = Provenance(
+        data_digest=features["digest"],
+        lake_version=workspace.lake.version("features"),
+        feature_hash=features["feature_hash"],
+        settings_hash=settings.result_hash(),
+        trained_until=str(window.label_known_at.max()),
+        libraries=library_versions(LIBRARIES),
+    )
+    ids = {}
+    names = settings.forecast.models
+    for number, name in enumerate(names):
+        forecaster = make_forecaster(name, settings.forecast.seed)
+        forecaster.fit(window)
+        save_forecaster(forecaster, workspace.models, provenance)
+        ids[name] = forecaster.model_id()
+        told(number + 1, len(names), f"{name}, newest data")
+    return ids
+
+
+def train(workspace: Workspace, settings: Settings, features: dict[str, Any], told: Told) -> dict[str, Any]:
+    """Train, keep out-of-sample forecasts and trials in the lake, save models in their own formats.
+
+    Args:
+        workspace: of the run, with features.
+        settings: of the run.
+        features: figures of the features step.
+        told: progress.
+    Returns:
+        Figures of the step: folds, fits, rows, model ids, rank IC by model.
+    Raises:
+        NotEnoughDataError: not one training and test window.
+    """
+    names = tuple(features["features"])
+    training = read_training_set(workspace, names, settings.forecast.horizon, END_OF_TIME)
+    folds = list(splitter(settings).split(as_of_times(training), training.label_known_at))
+    if not folds:
+        raise NotEnoughDataError("No fold could be made. Bring more history or lower walk_forward.train_sessions.")
+    makers = [partial(make_forecaster, name, settings.forecast.seed) for name in settings.forecast.models]
+    result = walk_forward(training, folds, makers, told)
+    lake = workspace.lake
+    lake.replace(FORECASTS, result.forecasts)
+    labels = lake.scan(LABELS.name).collect()
+    ledger = read_ledger(lake)
+    ledger.add(_trials(result.fits, result.forecasts, labels, settings, features["digest"]))
+    lake.replace(TRIALS, ledger.to_frame())
+    ids = _save_final(workspace, settings, training, features, told)
+    return {
+        "folds": len(folds),
+        "fits": len(result.fits),
+        "rows": len(training.features),
+        "forecasts": result.forecasts.height,
+        "first_forecast": str(result.forecasts["as_of"].dt.date().min()),
+        "last_forecast": str(result.forecasts["as_of"].dt.date().max()),
+        "models": ids,
+        "digest": lake.digest(FORECASTS.name),
+    }
+
+
+def track(workspace: Workspace, settings: Settings, metrics: dict[str, float], data_digest: str) -> None:
+    """Record the run where the settings say."""
+    parameters = {
+        "settings": settings.result_hash(), "data": data_digest[:16], "code": code_hash(),
+        "horizon": str(settings.forecast.horizon), "seed": str(settings.forecast.seed),
+        "models": ",".join(settings.forecast.models),
+    }  # fmt: skip
+    backends = {"mlflow": track_mlflow, "wandb-offline": track_wandb_offline}
+    if settings.tracking.backend in backends:
+        name = f"{settings.forecast.models[0]}-{settings.result_hash()}"
+        backends[settings.tracking.backend](workspace.root, name, parameters, metrics)
