@@ -208,7 +208,7 @@ def test_an_interrupt_in_a_finaliser_is_not_lost() -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60,
-        preexec_fn=_listen_to_ctrl_c,  # noqa: PLW1509 - no threads here
+        preexec_fn=_listen_to_ctrl_c,
     )  # fmt: skip
     assert done.returncode == 2
     assert "stopped" in done.stderr

@@ -69,7 +69,7 @@ def _report(error: Exception) -> int:
     return 1
 
 
-def _keep_interrupts(unraisable: sys.UnraisableHookArgs) -> None:
+def _keep_interrupts(unraisable: "sys.UnraisableHookArgs") -> None:
     """Ask again for an interrupt that Python dropped.
 
     Ctrl-C that arrives while a finaliser or a weak reference's callback runs is printed and forgotten, and the work

@@ -8,7 +8,8 @@ from project01.ingest.macro_files import BenchmarkFileSource, MacroFilesSource
 from project01.ingest.sample import SampleSource
 from project01.ingest.series import INDEX_SOURCE
 from project01.ingest.simulator import SimulatorSource
-from project01.ingest.simulator_settings import MarketSettings
+from project01.ingest.simulator_market import DailyMarket, daily_frame, simulate_daily
+from project01.ingest.simulator_settings import Faults, MarketSettings
 from project01.ingest.source import Batch, Source, batch_schema, stamped
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Batch",
     "BenchmarkFileSource",
     "ColumnMapping",
+    "DailyMarket",
+    "Faults",
     "FilesSource",
     "GateOutcome",
     "GateRules",
@@ -27,6 +30,8 @@ __all__ = [
     "SkippedFile",
     "Source",
     "batch_schema",
+    "daily_frame",
     "gate_bars",
+    "simulate_daily",
     "stamped",
 ]

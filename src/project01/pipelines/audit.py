@@ -1,12 +1,13 @@
 """The look-ahead audit over the chain: adjustment, features, labels' side, every forecaster."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from project01.domain import FeatureFrame, TrainingSet
+from project01.domain import FORECAST_SCHEMA, FeatureFrame, NotEnoughDataError, TrainingSet
 from project01.etl import Feature, catalogue, compute_features, forward_returns, prepare_bars, usable
 from project01.evaluate import Leak, WalkForward, cut_times
 from project01.evaluate import audit_lookahead as audit
@@ -42,6 +43,10 @@ def features_of(rows: pl.DataFrame, features: tuple[Feature, ...]) -> pl.DataFra
     return frame.rename({"knowledge_time": "as_of"}).drop("event_time")
 
 
+def _no_forecasts() -> pl.DataFrame:
+    return pl.DataFrame(schema={"model": pl.String(), **FORECAST_SCHEMA})
+
+
 def forecasts_of(rows: pl.DataFrame, features: tuple[Feature, ...], seed: int) -> pl.DataFrame:
     """What the train step forecasts walk-forward from bars: mean and quantiles of every forecaster."""
     bars = prepare_bars(first_published(rows.lazy(), END_OF_TIME))
@@ -60,10 +65,14 @@ def forecasts_of(rows: pl.DataFrame, features: tuple[Feature, ...], seed: int) -
         HORIZON,
     )
     as_of = joined["as_of"].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
-    folds = list(SPLIT.split(as_of, training.label_known_at))
     models = [name for name in POINT_MODELS if name != "momentum" or "mom_12_1" in names]
-    makers = [lambda name=name: make_forecaster(name, seed) for name in models]
-    found = walk_forward(training, folds, makers).forecasts
+    makers = [partial(make_forecaster, name, seed) for name in models]
+    try:
+        folds = list(SPLIT.split(as_of, training.label_known_at))
+    except NotEnoughDataError:
+        # Cut so early that nobody could train yet: no forecasts, and there must be none with the true future either.
+        folds = []
+    found = walk_forward(training, folds, makers).forecasts if folds else _no_forecasts()
     values = ["mean", "q05", "q25", "q50", "q75", "q95"]
     wide = [
         found.filter(pl.col("model") == name).select("symbol", "as_of", pl.col(values).name.prefix(f"{name}."))
