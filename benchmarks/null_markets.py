@@ -1,6 +1,6 @@
 """How often the chain finds an edge where there is none, and where there is one of known size.
 
-Run: python benchmarks/null_markets.py [--seeds 100] [--forecaster ridge] [--symbols 50] [--sessions 1260]
+Run: python benchmarks/null_markets.py [--seeds 100] [--forecaster ridge] [--symbols 100] [--sessions 2016]
 
 Each seed is one simulated market: daily bars of a martingale ("nothing planted"), and the same market with a planted
 edge (mean rank correlation 0.05 with the return over five sessions). The whole chain runs on each in memory: features,
@@ -81,7 +81,7 @@ def training_set(bars: pl.DataFrame) -> tuple[TrainingSet, pl.DataFrame]:
 def out_of_sample(training: TrainingSet, forecaster: str, seed: int) -> pl.DataFrame:
     """Walk-forward forecasts of one forecaster."""
     as_of = training.features.frame["as_of"].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
-    split = WalkForward(train_sessions=504, test_sessions=126, purge=HORIZON + 1, horizon=HORIZON)
+    split = WalkForward(train_sessions=756, test_sessions=126, purge=HORIZON + 1, horizon=HORIZON)
     folds = list(split.split(as_of, training.label_known_at))
     return walk_forward(training, folds, [partial(make_forecaster, forecaster, seed)]).forecasts
 
@@ -136,8 +136,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--forecaster", default="ridge")
-    parser.add_argument("--symbols", type=int, default=50)
-    parser.add_argument("--sessions", type=int, default=1260)
+    parser.add_argument("--symbols", type=int, default=100)
+    parser.add_argument("--sessions", type=int, default=2016)
     options = parser.parse_args()
     print(f"SIMULATED; {options.forecaster}, {options.symbols} symbols, {options.sessions} sessions, net of costs")
     for name, planted_ic in (("nothing planted", 0.0), (f"planted IC {PLANTED_IC}", PLANTED_IC)):

@@ -21,6 +21,13 @@ Map = Annotated[
     list[str] | None,
     typer.Option("--map", help="Column mapping, e.g. --map close=PX_LAST. May be repeated.", show_default=False),
 ]
+DateFormat = Annotated[
+    str | None,
+    typer.Option("--date-format", help="Form of the dates, e.g. %d/%m/%Y. [default: guessed]", show_default=False),
+]
+Timezone = Annotated[
+    str | None, typer.Option(help="Zone of times without one, e.g. Europe/London.", show_default=False)
+]
 Macro = Annotated[
     Path | None, typer.Option("--macro", help="Folder with VIX and Treasury yield CSV files.", show_default=False)
 ]
@@ -46,12 +53,15 @@ def _choice(
     benchmark: Path | None,
     sample: str | None,
     simulate: bool,
+    date_format: str | None,
+    timezone: str | None,
 ) -> "SourceChoice":
     from project01.pipelines import SourceChoice
 
     return SourceChoice.from_options(
-        bars=bars, mapping=mapping or [], macro=macro, benchmark=benchmark, sample=sample, simulate=simulate
-    )
+        bars=bars, mapping=mapping or [], macro=macro, benchmark=benchmark, sample=sample, simulate=simulate,
+        date_format=date_format, timezone=timezone,
+    )  # fmt: skip
 
 
 def _open(out: Path, config: Path | None, flags: dict[str, Any]) -> "Run":
@@ -91,6 +101,8 @@ def run(
     benchmark: Benchmark = None,
     sample: Sample = None,
     simulate: Simulate = False,
+    date_format: DateFormat = None,
+    timezone: Timezone = None,
     horizon: Horizon = None,
     seed: Seed = None,
     models: Models = None,
@@ -105,10 +117,15 @@ def run(
     Examples:
       project01 run --bars prices/ --horizon 5 --out runs/mine
       project01 run --bars prices.csv --map close=PX_LAST --map symbol=ric --out runs/mine
+      project01 run --bars prices.csv --date-format %d/%m/%Y --out runs/mine
       project01 run --simulate --out runs/simulated
     """
     run_ = _open(out, config, _flags(horizon, seed, models))
-    _finish(run_, run_.everything(_choice(bars, mapping, macro, benchmark, sample, simulate)), as_json)
+    _finish(
+        run_,
+        run_.everything(_choice(bars, mapping, macro, benchmark, sample, simulate, date_format, timezone)),
+        as_json,
+    )
 
 
 def _finish(run: "Run", result: dict[str, Any], as_json: bool) -> None:
@@ -133,6 +150,8 @@ def ingest(
     benchmark: Benchmark = None,
     sample: Sample = None,
     simulate: Simulate = False,
+    date_format: DateFormat = None,
+    timezone: Timezone = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -144,7 +163,9 @@ def ingest(
       project01 ingest --sample ohlcv --out runs/sample
     """
     run = _open(out, config, {})
-    _show("Ingest", run.ingest(_choice(bars, mapping, macro, benchmark, sample, simulate)), as_json)
+    _show(
+        "Ingest", run.ingest(_choice(bars, mapping, macro, benchmark, sample, simulate, date_format, timezone)), as_json
+    )
 
 
 def features(out: Out, config: Config = None, horizon: Horizon = None, as_json: Json = False) -> None:

@@ -79,6 +79,7 @@ def _data_table(result: dict[str, Any]) -> Table:
         ["data", f"{data['label']}{' (SIMULATED)' if data['simulated'] else ''}"],
         ["span", f"{data['first_session']} to {data['last_session']}, {data['symbols']} symbols"],
         ["bars", f"{data['rows_read']:,} read, {data['rows_accepted']:,} accepted, {data['rows_refused']:,} refused"],
+        *(["read as" if number == 0 else "", line] for number, line in enumerate(data["read_as"])),
         ["refused", refused],
         ["features", f"{len(data['features_used'])} used, {len(data['features_left_out'])} left out"],
         ["fills at", f"next {data['fill_price']}"],

@@ -42,16 +42,34 @@ class ColumnMapping:
     date_form: str
     ignored: tuple[str, ...]
 
+    @property
+    def _shown(self) -> str:
+        return self.files[0] if len(self.files) == 1 else f"{self.files[0]} and {len(self.files) - 1} more"
+
+    def sentence(self) -> str:
+        """The mapping in one line: what is read from which column, what is missing, what is not used."""
+        found = [
+            ours if ours == theirs else f"{ours} from {theirs!r}"
+            for ours, theirs in ((name, self.columns.get(name)) for name in ALIASES)
+            if theirs is not None
+        ]
+        if "symbol" not in self.columns:
+            found.append(f"symbol {self.symbol_from}")
+        missing = [name for name in ALIASES if name not in self.columns and name != "symbol"]
+        parts = [f"{self._shown}: {', '.join(found)}; {self.date_form}"]
+        parts += [f"no {', '.join(missing)}"] if missing else []
+        parts += [f"not used: {', '.join(self.ignored)}"] if self.ignored else []
+        return "; ".join(parts)
+
     def describe(self) -> str:
         """The mapping as a small table, one line for each of our columns."""
-        shown = self.files[0] if len(self.files) == 1 else f"{self.files[0]} and {len(self.files) - 1} more"
         rows = [("our column", "their column"), ("-" * 10, "-" * 12)]
         rows += [(ours, self.columns.get(ours, self._absent(ours))) for ours in ALIASES]
         lines = [f"{ours:<12}{theirs}" for ours, theirs in rows]
         tail = [f"dates:      {self.date_form}"]
         if self.ignored:
             tail.append(f"not used:   {', '.join(self.ignored)}")
-        return "\n".join([shown, *lines, *tail])
+        return "\n".join([self._shown, *lines, *tail])
 
     def _absent(self, ours: str) -> str:
         return self.symbol_from if ours == "symbol" else "(none: stays missing)"

@@ -99,6 +99,12 @@ class FilesSource:
         """Files left out, with the reason."""
         return self._loaded.skipped
 
+    def read_as(self) -> list[str]:
+        """How each kind of file is read, and each file left out with the reason, one sentence each."""
+        return [mapping.sentence() for mapping in self.mappings] + [
+            f"{file.name} left out: {file.reason}" for file in self.skipped
+        ]
+
     def describe(self) -> str:
         """Mappings and skipped files as text."""
         parts = [mapping.describe() for mapping in self.mappings]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import orjson
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from project01.domain import FloatArray
 from project01.models.design import (

@@ -245,7 +245,8 @@ def _break_even(excess: FloatArray) -> float | None:
 
 def _importance(workspace: Workspace, model: str) -> dict[str, float]:
     """Mean absolute SHAP value of each feature over the newest forecasts."""
-    forecaster = load_forecaster(workspace.models / model)
+    trained = workspace.require("train", "train").summary["models"]
+    forecaster = load_forecaster(workspace.models / model, expected_id=trained[model])
     rows = read_feature_rows(workspace, forecaster.feature_names, END_OF_TIME)
     values = np.abs(forecaster.contributions(rows)).mean(axis=0)
     return {name: float(value) for name, value in zip(forecaster.feature_names, values, strict=True)}
@@ -259,7 +260,7 @@ def _best_naive(parts: list[ModelPart]) -> tuple[str, float] | None:
 
 
 def _enter_trials(workspace: Workspace, all_traded: list[Traded], settings: Settings, digest: str) -> TrialLedger:
-    ledger = read_ledger(workspace.lake)
+    ledger = read_ledger(workspace)
     for traded in all_traded:
         ledger.add([_trial(traded, settings, digest, NET, traded.net)])
         ledger.add([_trial(traded, settings, digest, EXCESS, traded.excess)])
@@ -285,11 +286,13 @@ def backtest(workspace: Workspace, settings: Settings, digest: str, told: Told) 
     traded_model = settings.forecast.models[0]
     desk = Desk(market, settings, signals[traded_model])
     all_traded = []
-    for number, name in enumerate(settings.forecast.models):
-        all_traded.append(desk.trade(str(name), signals[name]))
-        told(number + 1, len(settings.forecast.models), f"{name}")
+    # A forecaster that training left out has no forecasts to trade.
+    names = [name for name in settings.forecast.models if name in signals]
+    for number, name in enumerate(names):
+        all_traded.append(desk.trade(name, signals[name]))
+        told(number + 1, len(names), name)
     ledger = _enter_trials(workspace, all_traded, settings, digest)
-    rows = {name: scored(forecasts.filter(pl.col("model") == name), labels) for name in settings.forecast.models}
+    rows = {name: scored(forecasts.filter(pl.col("model") == name), labels) for name in names}
     models = [_model_part(traded, rows[traded.name], settings, ledger) for traded in all_traded]
     chosen = all_traded[0]
     parts = {

@@ -20,6 +20,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "nlp": (("transformers",), "text sentiment"),
     "bayes": (("numpyro",), "Bayesian models"),
     "rl": (("ray", "gymnasium"), "reinforcement learning and distributed tuning"),
+    "redis": (("redis",), "the feature store on Redis"),
     "serve": (("bentoml", "streamlit"), "the API and the dashboard"),
     "orchestrate": (("airflow",), "the daily schedule"),
     "monitor": (("evidently", "prometheus_client"), "drift and metrics"),

@@ -27,7 +27,8 @@ def _forecaster(
     if folder.exists():
         until = np.datetime64(str(read_manifest(folder)["trained_until"]))
         if until <= np.datetime64(as_of.replace(tzinfo=None)):
-            return load_forecaster(folder)
+            trained = workspace.require("train", "train").summary["models"]
+            return load_forecaster(folder, expected_id=trained[name])
     training = read_training_set(workspace, names, settings.forecast.horizon, as_of)
     forecaster = make_forecaster(name, settings.forecast.seed)
     forecaster.fit(newest_window(training, settings.walk_forward.train_sessions))

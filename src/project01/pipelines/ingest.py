@@ -40,7 +40,12 @@ def open_sources(choice: SourceChoice, settings: DataSettings, seed: int) -> lis
         return [SampleSource(choice.sample)]
     if choice.bars is None:
         raise InputError("No bars to read. Pass --bars PATH.")
-    sources: list[Source] = [FilesSource(choice.bars, choice.mapping, calendar=trading_calendar(settings.calendar))]
+    calendar = trading_calendar(settings.calendar)
+    sources: list[Source] = [
+        FilesSource(
+            choice.bars, choice.mapping, date_format=choice.date_format, timezone=choice.timezone, calendar=calendar
+        )
+    ]
     if choice.macro is not None:
         sources.append(MacroFilesSource(choice.macro))
     if choice.benchmark is not None:
@@ -109,6 +114,7 @@ def _summary(workspace: Workspace, choice: SourceChoice, sources: list[Source], 
         "label": choice.label,
         "command": choice.command(),
         "simulated": any(source.simulated for source in sources),
+        "read_as": [line for source in sources if isinstance(source, FilesSource) for line in source.read_as()],
         "rows_read": counts["read"],
         "rows_accepted": counts["accepted"],
         "rows_refused": counts["refused"],

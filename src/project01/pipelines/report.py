@@ -35,8 +35,11 @@ def _survivors_only(settings: Settings, features: dict[str, Any]) -> bool:
     return bool(len(features["delisted"]) < 0.01 * features["instruments"] * years)
 
 
-def _notes(ingest: dict[str, Any], features: dict[str, Any], survivors: bool) -> list[str]:
-    notes = []
+def _notes(steps: dict[str, dict[str, Any]], survivors: bool) -> list[str]:
+    ingest, features = steps["ingest"], steps["features"]
+    notes = [
+        f"The forecaster {name} was left out: it {why}." for name, why in steps["train"]["models_left_out"].items()
+    ]
     if survivors:
         notes.append(
             "Almost every name still trades at the end of the data: names that vanished are missing, which flatters "
@@ -91,8 +94,8 @@ def _data_part(steps: dict[str, dict[str, Any]], survivors: bool) -> DataPart:
         label=ingest["label"], simulated=ingest["simulated"], fill_price=steps["backtest"]["fill_price"],
         symbols=ingest["symbols"], sessions=features["sessions"], first_session=ingest["first_session"],
         last_session=ingest["last_session"], rows_read=ingest["rows_read"], rows_accepted=ingest["rows_accepted"],
-        rows_refused=ingest["rows_refused"], refused_by_reason=ingest["refused_by_reason"],
-        notes=_notes(ingest, features, survivors), features_used=features["features"],
+        rows_refused=ingest["rows_refused"], refused_by_reason=ingest["refused_by_reason"], read_as=ingest["read_as"],
+        notes=_notes(steps, survivors), features_used=features["features"],
         features_left_out=features["left_out"], delisted=features["delisted"],
     )  # fmt: skip
 

@@ -128,7 +128,9 @@ class Run:
 
     def report(self) -> dict[str, Any]:
         """Judge, and write figures and report."""
-        steps = {name: self.workspace.require(name, name).summary for name in ("ingest", "features", "backtest")}
+        steps = {
+            name: self.workspace.require(name, name).summary for name in ("ingest", "features", "train", "backtest")
+        }
         forecast = self.workspace.require("forecast", "run")
         inputs = self._inputs("report", steps, forecast.summary, self.settings.result_hash())
 

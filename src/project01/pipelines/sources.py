@@ -1,6 +1,7 @@
 """Which data a run reads, and a fingerprint that tells whether it changed."""
 
 import hashlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ class SourceChoice:
         sample: name of a sample set.
         simulate: whether the simulator is asked for.
         mapping: column overrides for `bars`, ours -> theirs.
+        date_format: strptime form of the dates in `bars`; None: guessed from the whole file.
+        timezone: IANA zone of times in `bars` that carry none.
         macro: folder with VIX and Treasury yield files.
         benchmark: file with an index or fund to compare with.
     """
@@ -60,6 +63,8 @@ class SourceChoice:
     mapping: dict[str, str]
     macro: Path | None
     benchmark: Path | None
+    date_format: str | None = None
+    timezone: str | None = None
 
     @classmethod
     def from_options(
@@ -71,6 +76,8 @@ class SourceChoice:
         benchmark: Path | None = None,
         sample: str | None = None,
         simulate: bool = False,
+        date_format: str | None = None,
+        timezone: str | None = None,
     ) -> "SourceChoice":
         """Check what was asked for.
 
@@ -81,12 +88,13 @@ class SourceChoice:
             raise InputError("Say where prices come from: exactly one of --bars PATH, --sample NAME or --simulate.")
         if sample is not None and sample not in SAMPLES:
             raise InputError(f"--sample {sample!r} is not known; choose one of {', '.join(SAMPLES)}.")
-        if mapping and bars is None:
-            raise InputError("--map goes with --bars; sample and simulated data need no mapping.")
+        for option, value in (("map", mapping), ("date-format", date_format), ("timezone", timezone)):
+            if value and bars is None:
+                raise InputError(f"--{option} goes with --bars; sample and simulated data are read as they are.")
         for name, path in (("bars", bars), ("macro", macro), ("benchmark", benchmark)):
             if path is not None and not path.exists():
                 raise InputError(f"--{name} {path} does not exist. Pass an existing file or folder.")
-        return cls(bars, sample, simulate, parse_mapping(mapping), macro, benchmark)
+        return cls(bars, sample, simulate, parse_mapping(mapping), macro, benchmark, date_format, timezone)
 
     @property
     def label(self) -> str:
@@ -104,6 +112,8 @@ class SourceChoice:
         options = [("bars", self.bars), ("macro", self.macro), ("benchmark", self.benchmark)]
         words = [f"--{name} {path.name}" for name, path in options if path is not None]
         words += [f"--map {ours}={theirs}" for ours, theirs in self.mapping.items()]
+        given = [("date-format", self.date_format), ("timezone", self.timezone)]
+        words += [f"--{name} {shlex.quote(value)}" for name, value in given if value is not None]
         return " ".join(["project01 run", *words])
 
     def fingerprint(self) -> str:
@@ -113,4 +123,4 @@ class SourceChoice:
         if self.simulate:
             return content_hash("simulator")
         parts = [_digest_of(path) if path else "" for path in (self.bars, self.macro, self.benchmark)]
-        return content_hash("files", parts, self.mapping)
+        return content_hash("files", parts, self.mapping, self.date_format, self.timezone)

@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from project01.domain import FORECAST_SCHEMA, TIMESTAMP, NotEnoughDataError, TableSpec, TrainingSet
 from project01.evaluate import LEDGER_SCHEMA, Trial, TrialLedger, WalkForward, information_coefficient, scored
-from project01.lake import Lake
 from project01.models import (
     FitRecord,
     Provenance,
@@ -18,6 +17,7 @@ from project01.models import (
     save_forecaster,
     track_mlflow,
     track_wandb_offline,
+    usable_forecasters,
     walk_forward,
 )
 from project01.pipelines.doctor import library_versions
@@ -44,11 +44,16 @@ FORECASTS = TableSpec(
 TRIALS = TableSpec("trials", _arrow_schema(LEDGER_SCHEMA), ("trial_id",))
 
 
-def read_ledger(lake: Lake) -> TrialLedger:
-    """The ledger of all trials made in this lake, verified; empty for a new one."""
-    if not lake.exists(TRIALS.name):
-        return TrialLedger()
-    return TrialLedger.from_frame(lake.scan(TRIALS.name).collect())
+def read_ledger(workspace: Workspace) -> TrialLedger:
+    """The ledger of all trials made in this folder, verified; empty for a new one.
+
+    Each step that entered trials noted the ledger's head in its record; a ledger that lost one of those was cut.
+    """
+    records = [workspace.record(step) for step in ("train", "backtest")]
+    heads = [record.summary["trial_chain"] for record in records if record is not None]
+    lake = workspace.lake
+    rows = lake.scan(TRIALS.name).collect() if lake.exists(TRIALS.name) else pl.DataFrame(schema=LEDGER_SCHEMA)
+    return TrialLedger.from_frame(rows, heads)
 
 
 def splitter(settings: Settings) -> WalkForward:
@@ -91,8 +96,29 @@ def _trials(
     return found
 
 
+def _usable(settings: Settings, names: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The forecasters these features can carry, and why the others are left out.
+
+    Raises:
+        NotEnoughDataError: the one to trade is among those left out.
+    """
+    kept, left_out = usable_forecasters(settings.forecast.models, names)
+    traded = settings.forecast.models[0]
+    if traded in left_out:
+        raise NotEnoughDataError(
+            f"The forecaster to trade, {traded}, {left_out[traded]}. Bring more history, or put another one first "
+            "with --models."
+        )
+    return kept, left_out
+
+
 def _save_final(
-    workspace: Workspace, settings: Settings, training: TrainingSet, features: dict[str, Any], told: Told
+    workspace: Workspace,
+    settings: Settings,
+    names: tuple[str, ...],
+    training: TrainingSet,
+    features: dict[str, Any],
+    told: Told,
 ) -> dict[str, str]:
     window = newest_window(training, settings.walk_forward.train_sessions)
     provenance = Provenance(
@@ -104,7 +130,6 @@ def _save_final(
         libraries=library_versions(LIBRARIES),
     )
     ids = {}
-    names = settings.forecast.models
     for number, name in enumerate(names):
         forecaster = make_forecaster(name, settings.forecast.seed)
         forecaster.fit(window)
@@ -123,24 +148,25 @@ def train(workspace: Workspace, settings: Settings, features: dict[str, Any], to
         features: figures of the features step.
         told: progress.
     Returns:
-        Figures of the step: folds, fits, rows, model ids, rank IC by model.
+        Figures of the step: folds, fits, rows, model ids, forecasters left out with the reason.
     Raises:
-        NotEnoughDataError: not one training and test window.
+        NotEnoughDataError: not one training and test window, or no feature for the forecaster to trade.
     """
     names = tuple(features["features"])
     training = read_training_set(workspace, names, settings.forecast.horizon, END_OF_TIME)
     folds = list(splitter(settings).split(as_of_times(training), training.label_known_at))
     if not folds:
         raise NotEnoughDataError("No fold could be made. Bring more history or lower walk_forward.train_sessions.")
-    makers = [partial(make_forecaster, name, settings.forecast.seed) for name in settings.forecast.models]
+    kept, left_out = _usable(settings, names)
+    makers = [partial(make_forecaster, name, settings.forecast.seed) for name in kept]
     result = walk_forward(training, folds, makers, told)
     lake = workspace.lake
     lake.replace(FORECASTS, result.forecasts)
     labels = lake.scan(LABELS.name).collect()
-    ledger = read_ledger(lake)
+    ledger = read_ledger(workspace)
     ledger.add(_trials(result.fits, result.forecasts, labels, settings, features["digest"]))
     lake.replace(TRIALS, ledger.to_frame())
-    ids = _save_final(workspace, settings, training, features, told)
+    ids = _save_final(workspace, settings, kept, training, features, told)
     return {
         "folds": len(folds),
         "fits": len(result.fits),
@@ -149,6 +175,8 @@ def train(workspace: Workspace, settings: Settings, features: dict[str, Any], to
         "first_forecast": str(result.forecasts["as_of"].dt.date().min()),
         "last_forecast": str(result.forecasts["as_of"].dt.date().max()),
         "models": ids,
+        "models_left_out": left_out,
+        "trial_chain": ledger.head,
         "digest": lake.digest(FORECASTS.name),
     }
 

@@ -56,6 +56,8 @@ class DataPart(_Part):
     rows_accepted: int
     rows_refused: int
     refused_by_reason: dict[str, int]
+    read_as: list[str]
+    """How the user's files were read: which column as what, and what was left out; empty for other sources."""
     notes: list[str]
     """Gaps, breaks, survivorship and other cautions, one sentence each."""
     features_used: list[str]
