@@ -14,7 +14,8 @@ from tests.pipelines.conftest import CLI, QUICK, run_cli, small_bars
 COMMANDS = [
     (), ("demo",), ("run",), ("ingest",), ("features",), ("train",), ("backtest",), ("forecast",), ("report",),
     ("doctor",), ("audit",), ("audit", "lookahead"), ("lake",), ("lake", "tables"), ("lake", "history"),
-    ("lake", "read"), ("lake", "compact"), ("lake", "vacuum"), ("config",), ("config", "show"), ("config", "schema"),
+    ("lake", "read"), ("lake", "refused"), ("lake", "compact"), ("lake", "vacuum"), ("config",),
+    ("config", "show"), ("config", "schema"),
 ]  # fmt: skip
 
 
@@ -28,6 +29,16 @@ def test_help_stands_for_every_command(command: tuple[str, ...], columns: str) -
     if command not in {("lake",), ("config",), ("audit",)}:
         assert "Example" in done.out
     assert all(len(line) <= max(int(columns), 100) for line in done.out.splitlines())
+
+
+DATA_COMMANDS = [command for command in COMMANDS if command not in {(), ("audit",), ("lake",), ("config",)}]
+
+
+@pytest.mark.parametrize("command", DATA_COMMANDS, ids=" ".join)
+def test_every_command_speaks_json(command: tuple[str, ...]) -> None:
+    shown = run_cli(*command, "--help").out
+    # A schema is JSON already.
+    assert "--json" in shown or command == ("config", "schema")
 
 
 def test_version_and_usage_errors() -> None:
@@ -63,7 +74,10 @@ def test_doctor_never_shows_a_key_and_judges_the_main_job() -> None:
     assert checks["Polygon / Massive"]["state"] == "set"
     assert checks["Kafka"]["state"] == "not reachable"
     assert checks["core"]["state"] == "ok"
-    assert "MARKER" not in run_cli("doctor", POLYGON_API_KEY="MARKER-9f2c").out
+    plain = run_cli("doctor", POLYGON_API_KEY="MARKER-9f2c").out
+    assert "MARKER" not in plain
+    for name in ("kafka", "redis", "deep"):
+        assert checks[name]["state"] == "ok" or f"'.[{name}]'" in plain
 
 
 def test_config_shows_origins_and_a_schema() -> None:
@@ -140,6 +154,43 @@ def test_an_output_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
     below = run_cli("run", "--sample", "sp500", "--out", "/proc/nothing")
     assert below.code == 2
     assert "cannot be written" in below.err
+
+
+def test_a_given_form_settles_ambiguous_dates_and_the_mapping_is_shown(tmp_path: Path) -> None:
+    bars = HEADER.replace("close", "PX_LAST") + "A,05/06/2015,1,1,1,1,1\nA,08/06/2015,1,1,1,1,1\n"
+    folder = write(tmp_path / "bars", "bars.csv", bars)
+    done = run_cli("ingest", "--bars", folder, "--date-format", "%d/%m/%Y", "--out", tmp_path / "out", "--json")
+    assert done.code == 0, done.err
+    found = orjson.loads(done.out)
+    assert (found["first_session"], found["last_session"]) == ("2015-06-05", "2015-06-08")
+    assert "close from 'PX_LAST'" in found["read_as"][0]
+    assert "no adj_close" in found["read_as"][0]
+    refused = run_cli("run", "--simulate", "--date-format", "%d/%m/%Y", "--out", tmp_path / "other")
+    assert (refused.code, "--date-format goes with --bars" in refused.err) == (2, True)
+
+
+def test_refused_rows_are_shown_with_their_reasons(tmp_path: Path) -> None:
+    rows = "A,2015-01-05,10,9,11,10,1\nA,2015-01-06,10,11,9,10,1\nA,2015-01-07,-1,11,9,10,1\n"
+    folder = write(tmp_path / "bars", "bars.csv", HEADER + rows)
+    assert run_cli("ingest", "--bars", folder, "--out", tmp_path / "out").code == 0
+    found = orjson.loads(run_cli("lake", "refused", "--out", tmp_path / "out", "--json").out)
+    assert found["counts"] == {"high_below_low": 1, "not_positive_price": 1}
+    assert [row["session"] for row in found["rows"]] == ["2015-01-05", "2015-01-07"]
+    assert "the high is below the low" in run_cli("lake", "refused", "--out", tmp_path / "out").out
+    other = run_cli("lake", "refused", "--reason", "mars", "--out", tmp_path / "out")
+    assert (other.code, "found high_below_low, not_positive_price" in other.err) == (2, True)
+
+
+def test_the_gate_obeys_the_settings(tmp_path: Path) -> None:
+    prices = [10.0] * 10 + [2.3] * 10
+    days = [f"2015-01-{day:02d}" for day in (5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 20, 21, 22, 23, 26, 27, 28, 29, 30)]
+    rows = "".join(f"A,{day},{p},{p},{p},{p},100\n" for day, p in zip(days, prices, strict=False))
+    folder = write(tmp_path / "bars", "bars.csv", HEADER + rows)
+    for allowed, breaks in (("0.66", 1), ("0.95", 0)):
+        done = run_cli(
+            "ingest", "--bars", folder, "--out", tmp_path / allowed, "--json", PROJECT01__DATA__GATE_MAX_LOSS=allowed
+        )
+        assert orjson.loads(done.out)["breaks"] == breaks, done.out
 
 
 @pytest.mark.parametrize("form", ["%Y-%m-%d", "%m/%d/%Y", "%Y%m%d"])

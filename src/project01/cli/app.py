@@ -4,9 +4,10 @@ Exit codes: 0 done, 1 the work failed, 2 what was asked cannot be done (bad inpu
 Nothing of ours is imported before a command runs, so that ``--help`` answers at once.
 """
 
-import _thread
 import os
+import signal
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -76,7 +77,10 @@ def _keep_interrupts(unraisable: "sys.UnraisableHookArgs") -> None:
     goes on. Here it is sent again, to arrive a moment later where it counts.
     """
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
-        _thread.interrupt_main()
+        # Not here: what is raised inside this hook is dropped as well.
+        main_thread = threading.main_thread().ident
+        if main_thread is not None:
+            threading.Timer(0.05, signal.pthread_kill, (main_thread, signal.SIGINT)).start()
     else:
         sys.__unraisablehook__(unraisable)
 

@@ -75,7 +75,34 @@ def read(
 
 
 @app.command()
-def compact(table: Table, out: Out, url: Url = None) -> None:
+def refused(
+    out: Out,
+    reason: Annotated[str | None, typer.Option(help="Only rows refused for this.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option(help="Rows to show.", min=0)] = 20,
+    as_json: Json = False,
+) -> None:
+    """Rows the gate refused, with the reason and what was found.
+
+    \b
+    Examples:
+      project01 lake refused --out runs/mine
+      project01 lake refused --reason high_below_low --limit 100 --json --out runs/mine
+    """
+    from project01.pipelines import lake_refused
+
+    counts, rows = lake_refused(out, reason, limit)
+    if as_json:
+        show.print_json({"counts": counts, "rows": rows})
+        return
+    show.table("Refused", ["reason", "rows"], [[name, f"{count:,}"] for name, count in counts.items()])
+    columns = ["symbol", "session", "reason", "detail"]
+    cells = [[str(row["symbol"] or "-"), str(row["session"] or "-"), row["reason"], row["detail"]] for row in rows]
+    if cells:
+        show.table(f"The first {len(cells)}", columns, cells)
+
+
+@app.command()
+def compact(table: Table, out: Out, url: Url = None, as_json: Json = False) -> None:
     """Join a table's small files into few; its content and history stay.
 
     \b
@@ -84,7 +111,11 @@ def compact(table: Table, out: Out, url: Url = None) -> None:
     """
     from project01.pipelines import lake_compact
 
-    typer.echo(lake_compact(out, url, table))
+    done = lake_compact(out, url, table)
+    if as_json:
+        show.print_json(done)
+    else:
+        show.pairs(f"Compacted {table}", {name.replace("_", " "): str(value) for name, value in done.items()})
 
 
 @app.command()
@@ -96,6 +127,7 @@ def vacuum(
     allow_short: Annotated[
         bool, typer.Option("--allow-short-retention", help="Permit less than 168 hours; readers of old versions break.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Delete files that no version younger than the retention needs.
 
@@ -105,4 +137,8 @@ def vacuum(
     """
     from project01.pipelines import lake_vacuum
 
-    typer.echo(lake_vacuum(out, url, table, retention_hours, allow_short))
+    deleted = lake_vacuum(out, url, table, retention_hours, allow_short)
+    if as_json:
+        show.print_json(deleted)
+    else:
+        typer.echo("\n".join([f"{len(deleted)} files of {table} deleted", *deleted]))

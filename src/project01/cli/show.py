@@ -1,5 +1,6 @@
 """How results look in a terminal: progress, tables, plain text when piped."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,29 +27,45 @@ def print_json(value: Any) -> None:
     typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
 
 
+_NUMERIC = re.compile(r"[-+±\d.,%\[\] ]+(to [-+\d.,% ]+)?|-")
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table with its first column left-aligned, the rest right-aligned."""
+    """A table, numbers to the right; one name and value a line where it is wider than the terminal."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     for number, name in enumerate(columns):
-        grid.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+        numeric = number > 0 and all(_NUMERIC.fullmatch(row[number]) for row in rows)
+        grid.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=number == 0)
     for row in rows:
-        grid.add_row(*row)
-    console().print(grid)
+        grid.add_row(*map(Text, row))
+    screen = console()
+    least = 4 + sum(3 + min(18, max(map(len, [name, *column]))) for name, column in _columns(columns, rows))
+    if screen.is_terminal and least > screen.width:
+        for number, row in enumerate(rows, start=1):
+            pairs(f"{title}, {number} of {len(rows)}", dict(zip(columns, row, strict=True)))
+        return
+    screen.print(grid)
+
+
+def _columns(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[tuple[str, list[str]]]:
+    return [(name, [row[number] for row in rows]) for number, name in enumerate(columns)]
 
 
 def pairs(title: str, values: Mapping[str, str]) -> None:
     """Names and values below a title."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     grid = Table(title=title, title_justify="left", box=box.SIMPLE, show_header=False, title_style="bold")
-    grid.add_column(style="dim")
+    grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in values.items():
-        grid.add_row(name, value)
+        grid.add_row(Text(name), Text(value))
     console().print(grid)
 
 

@@ -11,14 +11,18 @@ def _percent(value: float | None, digits: int = 1) -> str:
 
 
 def _figure(part: dict[str, Any], *, percent: bool = False, digits: int = 2) -> str:
-    """A value with its 90 % interval."""
+    """A value, in percent if asked, with its 90 % interval: ± where it is symmetric to the digits shown."""
     if part["value"] is None:
         return "-"
-    scale, unit = (100.0, " %") if percent else (1.0, "")
-    text = f"{scale * part['value']:.{digits}f}{unit}"
-    if part["low"] is None or part["high"] is None:
+    scale = 100.0 if percent else 1.0
+    value, low, high = part["value"], part["low"], part["high"]
+    text = f"{scale * value:.{digits}f}"
+    if low is None or high is None:
         return text
-    return f"{text} [{scale * part['low']:.{digits}f}, {scale * part['high']:.{digits}f}]"
+    below, above = (f"{scale * width:.{digits}f}" for width in (value - low, high - value))
+    if below == above:
+        return f"{text} ±{above}"
+    return f"{text} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
 
 
 def summary_lines(summary: dict[str, Any]) -> dict[str, str]:
@@ -57,11 +61,11 @@ def forecast_table(part: dict[str, Any]) -> Table:
 
 def _models_table(result: dict[str, Any]) -> Table:
     trials = result["backtest"]["trials"]
-    columns = ["forecaster", "rank IC", "90 % coverage", "excess a year", "net Sharpe", "deflated"]
+    columns = ["forecaster", "rank IC", "coverage", "excess, %/year", "net Sharpe", "deflated"]
     rows = [
         [
-            f"{m['name']}{' (traded)' if m['traded'] else ''}",
-            _figure(m["rank_ic"], digits=4),
+            f"{m['name']}{'*' if m['traded'] else ''}",
+            _figure(m["rank_ic"], digits=3),
             _percent(m["coverage_90"]["value"]),
             _figure(m["excess_annual"], percent=True, digits=1),
             _figure(m["net_sharpe"]),
@@ -69,7 +73,12 @@ def _models_table(result: dict[str, Any]) -> Table:
         ]
         for m in result["models"]
     ]
-    return f"Out of sample, net of costs; Sharpe deflated by {trials} trials; 90 % intervals", columns, rows
+    title = (
+        f"Out of sample, net of costs; ± is half a 90 % interval;\n"
+        f"coverage of the 90 % interval; excess over equal weight; Sharpe deflated by {trials}\n"
+        f"trials; * traded, chosen before any result was seen"
+    )
+    return title, columns, rows
 
 
 def _data_table(result: dict[str, Any]) -> Table:

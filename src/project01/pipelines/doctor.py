@@ -147,7 +147,7 @@ def _server(name: str, variable: str, port: int) -> Check:
 def _surroundings() -> list[Check]:
     checks = [
         _program("java", ["-version"], r'version "([^"]+)"', "Spark, Kafka"),
-        _program("mvn", ["--version"], r"Apache Maven (\S+)", "fetching Kafka and Spark jars"),
+        _program("mvn", ["--version"], r"Apache Maven ([\d.]+)", "fetching Kafka and Spark jars"),
     ]
     return checks + [_server(name, variable, port) for name, (variable, port) in SERVERS.items()]
 

@@ -92,7 +92,8 @@ def ingest(
     rows = rows.filter(pl.col("interval") == DAILY)
     if rows.is_empty():
         raise InputError(f"{choice.label} holds no bars. Pass a file or folder with at least a date and a close.")
-    outcome = gate_bars(rows, trading_calendar(settings.calendar), GateRules(as_of=clock.now()))
+    rules = GateRules(as_of=clock.now(), lowest_return=-settings.gate_max_loss, highest_return=settings.gate_max_gain)
+    outcome = gate_bars(rows, trading_calendar(settings.calendar), rules)
     if outcome.accepted.is_empty():
         worst = ", ".join(f"{reason} {count}" for reason, count in _refused(outcome.counts).items())
         raise InputError(f"None of the {rows.height} bars of {choice.label} passed the gate: {worst}.")

@@ -1,29 +1,15 @@
 """Looking into and tending the lake of a run."""
 
-from datetime import UTC, datetime, time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from project01.domain import InputError
+from project01.domain import DEAD_LETTERS, InputError
 from project01.lake import Lake
+from project01.pipelines.instants import parse_instant
 from project01.pipelines.workspace import Workspace
-
-
-def parse_instant(text: str) -> datetime:
-    """``2017-06-30`` is the end of that day in UTC; ``2017-06-30T14:00`` is that instant in UTC.
-
-    Raises:
-        InputError: neither a date nor an instant.
-    """
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"{text!r} is not a date or instant; write 2017-06-30 or 2017-06-30T14:00.") from error
-    if len(text) <= len("2017-06-30"):
-        instant = datetime.combine(instant.date(), time.max)
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def open_lake(out: Path, url: str | None) -> Lake:
@@ -68,11 +54,30 @@ def lake_rows(
     return frame.columns, frame.rows()
 
 
-def lake_compact(out: Path, url: str | None, table: str) -> str:
-    """Join small files; what was done, in one line."""
-    return str(open_lake(out, url).compact(table))
+def lake_refused(out: Path, reason: str | None, limit: int) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """Rows that did not pass the gate: how many for each reason, and the first `limit` of them.
+
+    Args:
+        out: folder of the run.
+        reason: only rows refused for it; None: all.
+        limit: rows to return.
+    Raises:
+        InputError: no lake, or no row was refused for `reason`.
+    """
+    letters = open_lake(out, None).scan(DEAD_LETTERS.name).collect().sort("symbol", "session", "source_id")
+    counts = dict(sorted(letters["reason"].value_counts().iter_rows()))
+    if reason is not None and reason not in counts:
+        raise InputError(f"No row was refused for {reason!r}; found {', '.join(counts) or 'no refused row'}.")
+    chosen = letters if reason is None else letters.filter(pl.col("reason") == reason)
+    shown = chosen.head(limit).with_columns(pl.col(pl.Datetime, pl.Date).dt.to_string("iso"))
+    return counts, shown.to_dicts()
 
 
-def lake_vacuum(out: Path, url: str | None, table: str, retention_hours: int, allow_short: bool) -> str:
-    """Delete files no version within the retention needs; what was done, in one line."""
-    return str(open_lake(out, url).vacuum(table, retention_hours, allow_short_retention=allow_short))
+def lake_compact(out: Path, url: str | None, table: str) -> dict[str, int]:
+    """Join small files; the version made, and how many files were joined into how many."""
+    return asdict(open_lake(out, url).compact(table))
+
+
+def lake_vacuum(out: Path, url: str | None, table: str, retention_hours: int, allow_short: bool) -> list[str]:
+    """Delete files no version within the retention needs; their names."""
+    return open_lake(out, url).vacuum(table, retention_hours, allow_short_retention=allow_short)

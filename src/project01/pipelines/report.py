@@ -1,7 +1,5 @@
 """Bring the figures of all steps together, judge, and write the report."""
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -9,19 +7,9 @@ import orjson
 from project01.evaluate import Estimate, Evidence, Verdict, judge
 from project01.pipelines.backtest import PARTS_FILE
 from project01.pipelines.doctor import library_versions
-from project01.pipelines.train import LIBRARIES
-from project01.pipelines.workspace import Workspace, code_hash, write_atomically
+from project01.pipelines.workspace import LIBRARIES, Workspace, code_hash, lock_hash, write_atomically
 from project01.report import DataPart, Figures, ForecastPart, ManifestPart, VerdictPart, render_html
 from project01.settings import Settings
-
-
-def lock_hash() -> str:
-    """Hash of the lock the project was installed from; of the installed versions where there is no lock beside it."""
-    lock = Path(__file__).parents[3] / "requirements.txt"
-    if lock.is_file():
-        return hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
-    versions = library_versions(LIBRARIES)
-    return hashlib.sha256(orjson.dumps(versions, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 def _survivors_only(settings: Settings, features: dict[str, Any]) -> bool:

@@ -1,26 +1,32 @@
-"""A run: its folder, its settings, and its steps, each done only if something it rests on changed."""
+"""A run: its folder, its settings, and its steps, each done only if something it rests on changed.
+
+Steps are imported where they are called, so that a wrong path or setting is refused before any heavy library loads.
+"""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from project01.domain import Clock, SystemClock
-from project01.pipelines.backtest import backtest
-from project01.pipelines.features import build_features
-from project01.pipelines.forecast import make_forecasts, only_symbols, write_forecasts
-from project01.pipelines.ingest import ingest
-from project01.pipelines.lake_admin import parse_instant
+from project01.pipelines.instants import parse_instant
 from project01.pipelines.progress import Progress
-from project01.pipelines.report import assemble, lock_hash, write_report
 from project01.pipelines.sources import SourceChoice
-from project01.pipelines.train import track, train
-from project01.pipelines.workspace import Workspace, code_hash, content_hash, nothing_left_behind, open_workspace
-from project01.report import Figures
+from project01.pipelines.workspace import (
+    Workspace,
+    code_hash,
+    content_hash,
+    lock_hash,
+    nothing_left_behind,
+    open_workspace,
+)
 from project01.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from project01.report import Figures
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,8 @@ class Run:
 
     def ingest(self, choice: SourceChoice) -> dict[str, Any]:
         """Read, check and land; see `pipelines.ingest`."""
+        from project01.pipelines.ingest import ingest
+
         data, seed = self.settings.data, self.settings.forecast.seed
         inputs = self._inputs(
             "ingest", choice.fingerprint(), data.model_dump(mode="json"), seed if choice.simulate else 0
@@ -83,6 +91,8 @@ class Run:
 
     def features(self) -> dict[str, Any]:
         """Features and labels; see `pipelines.features`."""
+        from project01.pipelines.features import build_features
+
         before = self.workspace.require("ingest", "ingest")
         horizon, threads = self.settings.forecast.horizon, self.settings.compute.threads
         inputs = self._inputs("features", before.summary["digests"], horizon)
@@ -90,6 +100,8 @@ class Run:
 
     def train(self) -> dict[str, Any]:
         """Walk-forward training; see `pipelines.train`."""
+        from project01.pipelines.train import train
+
         before = self.workspace.require("features", "features")
         content = self.settings.model_dump(mode="json", include={"forecast", "walk_forward"})
         inputs = self._inputs("train", before.summary["digest"], before.summary["labels_digest"], content)
@@ -98,6 +110,8 @@ class Run:
 
     def backtest(self) -> dict[str, Any]:
         """Costed back-tests; see `pipelines.backtest`."""
+        from project01.pipelines.backtest import backtest
+
         before = self.workspace.require("train", "train")
         bars = self.workspace.require("ingest", "ingest").summary["digests"]["bars"]
         inputs = self._inputs("backtest", before.summary["digest"], bars, self.settings.result_hash())
@@ -109,6 +123,8 @@ class Run:
         """Forecasts at one time; the newest are also written to the folder."""
         names = tuple(self.workspace.require("features", "features").summary["features"])
         self.workspace.require("train", "train")
+        from project01.pipelines.forecast import make_forecasts, only_symbols, write_forecasts
+
         if as_of is not None:
             part = make_forecasts(self.workspace, self.settings, names, parse_instant(as_of))
             return only_symbols(part, symbols).model_dump(mode="json")
@@ -128,6 +144,9 @@ class Run:
 
     def report(self) -> dict[str, Any]:
         """Judge, and write figures and report."""
+        from project01.pipelines.report import assemble, write_report
+        from project01.pipelines.train import track
+
         steps = {
             name: self.workspace.require(name, name).summary for name in ("ingest", "features", "train", "backtest")
         }
@@ -154,7 +173,7 @@ class Run:
         return figures
 
 
-def _metrics(figures: Figures) -> dict[str, float]:
+def _metrics(figures: "Figures") -> dict[str, float]:
     found = {
         "net_sharpe": figures.backtest.sharpe.value,
         "excess_annual": figures.backtest.excess_annual.value,

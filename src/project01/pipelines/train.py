@@ -23,10 +23,9 @@ from project01.models import (
 from project01.pipelines.doctor import library_versions
 from project01.pipelines.evidence import FIT
 from project01.pipelines.features import END_OF_TIME, LABELS, read_training_set
-from project01.pipelines.workspace import Workspace, code_hash
+from project01.pipelines.workspace import LIBRARIES, Workspace, code_hash
 from project01.settings import Settings
 
-LIBRARIES = ("lightgbm", "numba", "numpy", "polars", "scikit-learn", "scipy", "xgboost-cpu")
 Told = Callable[[int, int, str], None]
 
 

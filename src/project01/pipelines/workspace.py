@@ -16,7 +16,11 @@ import yaml
 import project01
 from project01.domain import InputError
 from project01.lake import Lake
+from project01.pipelines.doctor import library_versions
 from project01.settings import Settings
+
+# Those whose version may change a result.
+LIBRARIES = ("lightgbm", "numba", "numpy", "polars", "scikit-learn", "scipy", "xgboost-cpu")
 
 
 @lru_cache(maxsize=1)
@@ -33,6 +37,15 @@ def code_hash() -> str:
 def content_hash(*parts: Any) -> str:
     """SHA-256 of JSON-able parts, first 16 hex digits."""
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def lock_hash() -> str:
+    """Hash of the lock the project was installed from; of the installed versions where there is no lock beside it."""
+    lock = Path(__file__).parents[3] / "requirements.txt"
+    if lock.is_file():
+        return hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    versions = library_versions(LIBRARIES)
+    return hashlib.sha256(orjson.dumps(versions, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
