@@ -90,7 +90,8 @@ def example(symbols: list[str], *, simulated: bool = True) -> Figures:
         data=DataPart(
             label="example", simulated=simulated, fill_price="open", symbols=len(symbols), sessions=500,
             first_session=sessions[0], last_session=sessions[-1], rows_read=10_000, rows_accepted=9_990,
-            rows_refused=10, refused_by_reason={"open_outside_range": 7, "unadjusted_split": 3},
+            rows_refused=10, read_as=["bars.csv: session from 'date', symbol, close; YYYY-MM-DD; no volume"],
+            refused_by_reason={"open_outside_range": 7, "unadjusted_split": 3},
             notes=["Only names that still traded at the end are here: results are flattered."],
             features_used=["ret_5", "ret_21"], features_left_out={"atr_14": "needs high and low"}, delisted=["DYN"],
         ),

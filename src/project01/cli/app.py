@@ -85,14 +85,23 @@ def _keep_interrupts(unraisable: "sys.UnraisableHookArgs") -> None:
         sys.__unraisablehook__(unraisable)
 
 
+def _stopped() -> None:
+    typer.echo("\nstopped: nothing is half-written; the same command goes on where it stood.", err=True)
+    sys.exit(2)
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
     sys.unraisablehook = _keep_interrupts
     try:
         app()
     except KeyboardInterrupt:
-        typer.echo("\nstopped: nothing is half-written; the same command goes on where it stood.", err=True)
-        sys.exit(2)
+        _stopped()
+    except SystemExit as ending:
+        # What the command library makes of Ctrl-C within a command.
+        if ending.code != 130:
+            raise
+        _stopped()
     except BrokenPipeError:
         # The reader of our output went away (such as `| head`); there is no one left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
