@@ -36,7 +36,10 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    grid = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", padding=(0, 1, 0, 0),
+        show_header=any(columns),
+    )  # fmt: skip
     for number, name in enumerate(columns):
         numeric = number > 0 and all(_NUMERIC.fullmatch(row[number]) for row in rows)
         grid.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=number == 0)

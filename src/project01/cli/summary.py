@@ -7,7 +7,8 @@ MOST_ROWS = 10
 
 
 def _percent(value: float | None, digits: int = 1) -> str:
-    return "-" if value is None else f"{100 * value:.{digits}f} %"
+    # Adding zero turns a rounded minus zero into zero.
+    return "-" if value is None else f"{round(100 * value, digits) + 0.0:.{digits}f} %"
 
 
 def _figure(part: dict[str, Any], *, percent: bool = False, digits: int = 2) -> str:

@@ -13,7 +13,8 @@ from project01.report.figures import Figure, Figures
 
 def percent(value: float | None, digits: int = 1) -> str:
     """0.0123 -> ``1.2 %``; missing -> an em dash."""
-    return "—" if value is None else f"{100 * value:.{digits}f} %"
+    # Adding zero turns a rounded minus zero into zero.
+    return "—" if value is None else f"{round(100 * value, digits) + 0.0:.{digits}f} %"
 
 
 def number(value: float | None, digits: int = 2) -> str:
