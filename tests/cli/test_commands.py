@@ -156,6 +156,7 @@ def test_an_output_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
     assert "cannot be written" in below.err
 
 
+@pytest.mark.slow
 def test_a_given_form_settles_ambiguous_dates_and_the_mapping_is_shown(tmp_path: Path) -> None:
     bars = HEADER.replace("close", "PX_LAST") + "A,05/06/2015,1,1,1,1,1\nA,08/06/2015,1,1,1,1,1\n"
     folder = write(tmp_path / "bars", "bars.csv", bars)
@@ -169,6 +170,7 @@ def test_a_given_form_settles_ambiguous_dates_and_the_mapping_is_shown(tmp_path:
     assert (refused.code, "--date-format goes with --bars" in refused.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_refused_rows_are_shown_with_their_reasons(tmp_path: Path) -> None:
     rows = "A,2015-01-05,10,9,11,10,1\nA,2015-01-06,10,11,9,10,1\nA,2015-01-07,-1,11,9,10,1\n"
     folder = write(tmp_path / "bars", "bars.csv", HEADER + rows)
@@ -181,6 +183,7 @@ def test_refused_rows_are_shown_with_their_reasons(tmp_path: Path) -> None:
     assert (other.code, "found high_below_low, not_positive_price" in other.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_the_gate_obeys_the_settings(tmp_path: Path) -> None:
     prices = [10.0] * 10 + [2.3] * 10
     days = [f"2015-01-{day:02d}" for day in (5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 20, 21, 22, 23, 26, 27, 28, 29, 30)]
@@ -193,6 +196,7 @@ def test_the_gate_obeys_the_settings(tmp_path: Path) -> None:
         assert orjson.loads(done.out)["breaks"] == breaks, done.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["%Y-%m-%d", "%m/%d/%Y", "%Y%m%d"])
 def test_dates_as_text_in_three_forms_and_duplicates_are_read(form: str, tmp_path: Path) -> None:
     import polars as pl
