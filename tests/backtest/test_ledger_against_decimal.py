@@ -76,13 +76,15 @@ class DecimalLedger:
 
     def settle(self, t: int, orders: list) -> None:
         scale = 10**6
-        for _ in range(60):
+        for tried in range(1, 65):
             done, spent, spent_opening = self.priced(orders, scale)
             short = spent - self.cash
             if short <= 0 or spent_opening == 0 or scale == 0:
                 break
             room = max(spent_opening - short - len(orders) * CENT, Decimal(0))
             scale = min(scale - 1, int((scale * room / spent_opening).to_integral_value(ROUND_FLOOR)))
+            # A least fee larger than the cash is approached for ever: after 63 tries nothing is opened.
+            scale = 0 if tried == 63 else scale
         for name, quantity, value, fees, reason in done:
             if quantity != 0:
                 self.held[name] = self.held.get(name, Decimal(0)) + quantity
@@ -237,3 +239,15 @@ def test_equal_to_the_cent_on_a_random_market(make_market, seed):
     execution = Execution(sessions_until_delisted=3, volume_share=0.25 if seed % 3 == 0 else None)
     targets = TargetWeights(market.sessions, market.symbols, weights)
     assert_equal_to_the_cent(market, targets, costs, 10_000_000, seed % 4, execution)
+
+
+@pytest.mark.parametrize("cash", range(340, 365, 3))
+def test_a_least_fee_near_the_cash_opens_nothing_or_what_it_pays_for(make_market, cash):
+    """Found by drawing: 3.50 USD least fee, and not quite or just enough cash for it."""
+    nan = float("nan")
+    close, fill = np.full((4, 2), 1.0), np.full((4, 2), nan)
+    fill[1] = 3.375
+    weights = np.full((4, 2), nan)
+    weights[0] = [1 / 256, 0.0]
+    case = (close, fill, np.zeros((4, 2)), weights, [Commission(minimum=3.5)], Execution(), cash, 0)
+    check_case(make_market, case)

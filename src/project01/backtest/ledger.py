@@ -180,6 +180,7 @@ def _price_orders(desk, n, scale, terms):  # type: ignore[no-untyped-def]
 def _scale_to_cash(desk, n, cash, terms):  # type: ignore[no-untyped-def]
     """Shrink opening buys, all by one factor, until cash stays at zero or above; returns cash after the orders.
 
+    Where a least fee keeps that from being reached in `MAX_ROUNDS` - 1 tries, nothing is opened at all.
     Sales and the covering of shorts are never shrunk: they alone may leave cash below zero, by their costs or a loss.
     """
     scale = np.int64(WHOLE)
