@@ -1,21 +1,14 @@
 """Change what is known only after a time, and nothing at or before it may change: honest features pass, leaky fail."""
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from tests.etl import leaky_features
 
 from project01.etl import catalogue, compute_features, prepare_bars
-
-_spec = importlib.util.spec_from_file_location("leaky_features", Path(__file__).with_name("leaky_features.py"))
-leaky_features = importlib.util.module_from_spec(_spec)
-sys.modules["leaky_features"] = leaky_features
-_spec.loader.exec_module(leaky_features)
 
 LEAKY = leaky_features.LEAKY
 PRICES = ("open", "high", "low", "close", "adj_close")

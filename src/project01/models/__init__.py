@@ -13,7 +13,7 @@ from project01.models.forecaster import (
 )
 from project01.models.importance import feature_importance, top_contributions
 from project01.models.saving import Provenance, load_forecaster, read_manifest, save_forecaster
-from project01.models.tracking import track_mlflow, track_run, track_wandb_offline
+from project01.models.tracking import track_run, track_wandb_offline
 from project01.models.training import FitRecord, WalkForwardResult, walk_forward
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ __all__ = [
     "read_manifest",
     "save_forecaster",
     "top_contributions",
-    "track_mlflow",
     "track_run",
     "track_wandb_offline",
     "usable_forecasters",

@@ -15,8 +15,7 @@ from project01.models import (
     Provenance,
     make_forecaster,
     save_forecaster,
-    track_mlflow,
-    track_wandb_offline,
+    track_run,
     usable_forecasters,
     walk_forward,
 )
@@ -187,7 +186,5 @@ def track(workspace: Workspace, settings: Settings, metrics: dict[str, float], d
         "horizon": str(settings.forecast.horizon), "seed": str(settings.forecast.seed),
         "models": ",".join(settings.forecast.models),
     }  # fmt: skip
-    backends = {"mlflow": track_mlflow, "wandb-offline": track_wandb_offline}
-    if settings.tracking.backend in backends:
-        name = f"{settings.forecast.models[0]}-{settings.result_hash()}"
-        backends[settings.tracking.backend](workspace.root, name, parameters, metrics)
+    name = f"{settings.forecast.models[0]}-{settings.result_hash()}"
+    track_run(workspace.root, name, parameters, metrics, backend=settings.tracking.backend)

@@ -137,11 +137,6 @@ class Workspace:
         write_atomically(self.root / "steps" / f"{step}.json", content)
         return StepRecord(inputs, summary)
 
-    def is_done(self, step: str, inputs: str) -> bool:
-        """Whether `step` was finished with exactly these inputs."""
-        record = self.record(step)
-        return record is not None and record.inputs == inputs
-
     @property
     def settings_file(self) -> Path:
         """The settings this folder was made with; later steps start from them."""
