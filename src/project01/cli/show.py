@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def console() -> "Console":
-    """A console on standard output: colour only on a terminal, and never with NO_COLOR set."""
+    """A console on standard output: colour only on a terminal, never with NO_COLOR set; brackets stand as they are."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
 
 
 def print_json(value: Any) -> None:
@@ -34,7 +34,6 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     """A table, numbers to the right; one name and value a line where it is wider than the terminal."""
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     grid = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", padding=(0, 1, 0, 0),
@@ -44,7 +43,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         numeric = number > 0 and all(_NUMERIC.fullmatch(row[number]) for row in rows)
         grid.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=number == 0)
     for row in rows:
-        grid.add_row(*map(Text, row))
+        grid.add_row(*row)
     screen = console()
     least = 4 + sum(3 + min(18, max(map(len, [name, *column]))) for name, column in _columns(columns, rows))
     if screen.is_terminal and least > screen.width:
@@ -62,13 +61,12 @@ def pairs(title: str, values: Mapping[str, str]) -> None:
     """Names and values below a title."""
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     grid = Table(title=title, title_justify="left", box=box.SIMPLE, show_header=False, title_style="bold")
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in values.items():
-        grid.add_row(Text(name), Text(value))
+        grid.add_row(name, value)
     console().print(grid)
 
 

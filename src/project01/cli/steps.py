@@ -136,7 +136,7 @@ def _finish(run: "Run", result: dict[str, Any], as_json: bool) -> None:
 
     for title, columns, rows in result_tables(result):
         show.table(title, columns, rows)
-    show.console().print(f"[bold]{result['verdict']['sentence']}[/bold]\n", soft_wrap=False)
+    show.console().print(f"{result['verdict']['sentence']}\n", style="bold", soft_wrap=False)
     show.console().print(
         f"Report   {run.workspace.root / 'report.html'}\nFigures  {run.workspace.root / 'figures.json'}"
     )
