@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import orjson
+import msgspec
 import polars as pl
 
 CLI = Path(sys.executable).with_name("project01")
@@ -42,7 +42,7 @@ def run(folder: Path, out: Path) -> tuple[dict[str, float], float, dict[str, obj
     if done.returncode:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
     steps = {name: float(seconds) for name, seconds in re.findall(r"^ +(\w+) +([\d.]+) s$", done.stderr, re.MULTILINE)}
-    return steps, wall, orjson.loads(done.stdout)
+    return steps, wall, msgspec.json.decode(done.stdout)
 
 
 def main() -> None:

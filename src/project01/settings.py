@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
+import msgspec
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -124,7 +124,7 @@ class Settings(_Section):
     def result_hash(self) -> str:
         """SHA-256 over everything that may change a result (not threads, not tracking), first 16 hex digits."""
         content = self.model_dump(mode="json", exclude={"compute", "tracking"})
-        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+        return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

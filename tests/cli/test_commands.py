@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-import orjson
+import msgspec
 import pytest
 from tests.pipelines.conftest import CLI, QUICK, run_cli, small_bars
 
@@ -53,10 +53,10 @@ def test_importing_is_light_and_help_is_quick() -> None:
     code = (
         "import sys, time; started = time.perf_counter(); import project01; took = time.perf_counter() - started\n"
         "heavy = {'torch', 'ray', 'pyspark', 'mlflow', 'polars', 'feast'} & set(sys.modules)\n"
-        "print(orjson.dumps([took, sorted(heavy)]).decode())"
+        "print(msgspec.json.encode([took, sorted(heavy)]).decode())"
     )
-    done = subprocess.run([sys.executable, "-c", f"import orjson\n{code}"], capture_output=True, text=True, check=True)
-    took, heavy = orjson.loads(done.stdout)
+    done = subprocess.run([sys.executable, "-c", f"import msgspec\n{code}"], capture_output=True, text=True, check=True)
+    took, heavy = msgspec.json.decode(done.stdout)
     assert heavy == []
     assert took < 0.3
     trace = subprocess.run(
@@ -70,7 +70,7 @@ def test_doctor_never_shows_a_key_and_judges_the_main_job() -> None:
     done = run_cli("doctor", "--json", POLYGON_API_KEY="MARKER-9f2c", PROJECT01_KAFKA="localhost:1")
     assert done.code == 0
     assert "MARKER" not in done.out + done.err
-    checks = {check["name"]: check for check in orjson.loads(done.out)["checks"]}
+    checks = {check["name"]: check for check in msgspec.json.decode(done.out)["checks"]}
     assert checks["Polygon / Massive"]["state"] == "set"
     assert checks["Kafka"]["state"] == "not reachable"
     assert checks["core"]["state"] == "ok"
@@ -81,9 +81,9 @@ def test_doctor_never_shows_a_key_and_judges_the_main_job() -> None:
 
 
 def test_config_shows_origins_and_a_schema() -> None:
-    shown = orjson.loads(run_cli("config", "show", "--json", PROJECT01__FORECAST__HORIZON="9").out)
+    shown = msgspec.json.decode(run_cli("config", "show", "--json", PROJECT01__FORECAST__HORIZON="9").out)
     assert shown["forecast.horizon"] == {"value": 9, "origin": "environment PROJECT01__FORECAST__HORIZON"}
-    assert "properties" in orjson.loads(run_cli("config", "schema").out)
+    assert "properties" in msgspec.json.decode(run_cli("config", "schema").out)
     wrong = run_cli("config", "show", PROJECT01__FORECAST__HORZON="9")
     assert wrong.code == 2
     assert "Did you mean forecast.horizon" in wrong.err
@@ -162,7 +162,7 @@ def test_a_given_form_settles_ambiguous_dates_and_the_mapping_is_shown(tmp_path:
     folder = write(tmp_path / "bars", "bars.csv", bars)
     done = run_cli("ingest", "--bars", folder, "--date-format", "%d/%m/%Y", "--out", tmp_path / "out", "--json")
     assert done.code == 0, done.err
-    found = orjson.loads(done.out)
+    found = msgspec.json.decode(done.out)
     assert (found["first_session"], found["last_session"]) == ("2015-06-05", "2015-06-08")
     assert "close from 'PX_LAST'" in found["read_as"][0]
     assert "no adj_close" in found["read_as"][0]
@@ -175,7 +175,7 @@ def test_refused_rows_are_shown_with_their_reasons(tmp_path: Path) -> None:
     rows = "A,2015-01-05,10,9,11,10,1\nA,2015-01-06,10,11,9,10,1\nA,2015-01-07,-1,11,9,10,1\n"
     folder = write(tmp_path / "bars", "bars.csv", HEADER + rows)
     assert run_cli("ingest", "--bars", folder, "--out", tmp_path / "out").code == 0
-    found = orjson.loads(run_cli("lake", "refused", "--out", tmp_path / "out", "--json").out)
+    found = msgspec.json.decode(run_cli("lake", "refused", "--out", tmp_path / "out", "--json").out)
     assert found["counts"] == {"high_below_low": 1, "not_positive_price": 1}
     assert [row["session"] for row in found["rows"]] == ["2015-01-05", "2015-01-07"]
     assert "the high is below the low" in run_cli("lake", "refused", "--out", tmp_path / "out").out
@@ -193,7 +193,7 @@ def test_the_gate_obeys_the_settings(tmp_path: Path) -> None:
         done = run_cli(
             "ingest", "--bars", folder, "--out", tmp_path / allowed, "--json", PROJECT01__DATA__GATE_MAX_LOSS=allowed
         )
-        assert orjson.loads(done.out)["breaks"] == breaks, done.out
+        assert msgspec.json.decode(done.out)["breaks"] == breaks, done.out
 
 
 @pytest.mark.slow
@@ -207,7 +207,7 @@ def test_dates_as_text_in_three_forms_and_duplicates_are_read(form: str, tmp_pat
     pl.concat([bars, bars.head(5)]).write_csv(folder / "bars.csv")
     done = run_cli("ingest", "--bars", folder, "--out", tmp_path / "out", "--json")
     assert done.code == 0, done.err
-    found = orjson.loads(done.out)
+    found = msgspec.json.decode(done.out)
     assert (found["rows_accepted"], found["duplicates"]) == (300, 5)
 
 
@@ -277,7 +277,7 @@ def test_each_step_by_itself_ends_with_0_and_json(bars_folder: Path, tmp_path: P
     for step in ("features", "train", "backtest", "forecast"):
         done = run_cli(step, "--out", out, "--json")
         assert done.code == 0, done.err
-        assert isinstance(orjson.loads(done.out), dict)
+        assert isinstance(msgspec.json.decode(done.out), dict)
     for arguments in (
         ("lake", "tables", "--out", out), ("lake", "history", "bars", "--out", out),
         ("lake", "read", "bars", "--out", out, "--as-of", "2099-01-01"), ("lake", "compact", "bars", "--out", out),

@@ -160,8 +160,11 @@ def test_missing_columns_are_named_with_those_there(lake: Lake, macro_rows, day)
     lake.append(MACRO, macro_rows([("GDP", 1, 0, 1.0)]))
     with pytest.raises(InputError, match=r"no column close, volume; it has source,.*value"):
         lake.read("macro", as_of=day(0), columns=["value", "close", "volume"])
+    fields = [field for field in MACRO.schema if field.name != "symbol"]
+    market = TableSpec("market", pa.schema(fields), ("source", "series_id", "period"))
+    lake.append(market, macro_rows([("GDP", 1, 0, 1.0)]))
     with pytest.raises(InputError, match="no column symbol"):
-        lake.read("macro", as_of=day(0), symbols=["A"])
+        lake.read("market", as_of=day(0), symbols=["A"])
 
 
 @pytest.mark.parametrize("name", ["../etc", "a/b", "", "Bars", "a\0b", "%2e%2e", "a" * 65, ".", "..", "a\n"])

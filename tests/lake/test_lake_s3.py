@@ -86,7 +86,7 @@ def test_racing_writers_on_s3_lose_and_double_nothing(
 
 def test_secrets_stay_out_of_repr(s3_options: dict[str, str]) -> None:
     lake = Lake("s3://bucket/lake", s3_options)
-    for text in (repr(lake), str(lake), lake.url, repr(lake._location)):
+    for text in (repr(lake), str(lake), lake.url, repr(lake.location)):
         assert "CANARY" not in text.upper()
 
 

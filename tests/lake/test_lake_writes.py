@@ -37,7 +37,7 @@ def test_rows_without_ingested_at_are_stamped_by_the_clock(lake: Lake, macro_row
 def test_rows_that_do_not_fit_the_spec_are_refused_and_nothing_is_made(lake: Lake, macro_rows) -> None:
     rows = macro_rows([("GDP", 1, 0, 1.0)])
     for bad in (
-        rows.drop("value"),
+        rows.drop("series_id"),
         rows.with_columns(value=pl.lit("x")),
         rows.with_columns(period=pl.lit(None, pl.Date)),
     ):

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
-import orjson
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -39,14 +39,14 @@ def saved(tmp_path: Path, fitted_models: dict[str, ConformalForecaster], provena
 
 def vouch_again(folder: Path, **changes: Any) -> None:
     """What an attacker who owns the folder would do: make the manifest fit the files."""
-    manifest = orjson.loads((folder / "manifest.json").read_bytes())
+    manifest = msgspec.json.decode((folder / "manifest.json").read_bytes())
     files = {name: (folder / name).read_bytes() for name in manifest["sha256"]}
     manifest["sha256"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):
         digest.update(name.encode() + b"\0" + len(content).to_bytes(8, "big") + content)
     manifest["model_id"] = f"{manifest['model']}-{digest.hexdigest()[:16]}"
-    (folder / "manifest.json").write_bytes(orjson.dumps(manifest | changes))
+    (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest | changes))
 
 
 @pytest.mark.parametrize("name", list(POINT_MODELS))
@@ -251,9 +251,9 @@ def test_a_folder_exchanged_as_a_whole_is_refused_by_its_id(
 def edit_calibration(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
     def edit(folder: Path) -> None:
         file = folder / "calibration.json"
-        content = orjson.loads(file.read_bytes())
+        content = msgspec.json.decode(file.read_bytes())
         change(content)
-        file.write_bytes(orjson.dumps(content))
+        file.write_bytes(msgspec.json.encode(content))
         vouch_again(folder)
 
     return edit
@@ -337,10 +337,10 @@ def test_xgboost_files_that_are_no_trees_are_refused(
 ) -> None:
     written = fitted_models["xgboost"].to_files()["model.json"]
     assert check_xgboost(written, 4) == written
-    content = orjson.loads(written)
+    content = msgspec.json.decode(written)
     XGBOOST_DAMAGE[damage](content)
     with pytest.raises(InputError, match="not one that Project01 writes"):
-        check_xgboost(orjson.dumps(content), 4)
+        check_xgboost(msgspec.json.encode(content), 4)
 
 
 @settings(max_examples=60)

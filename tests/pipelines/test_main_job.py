@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import jsonschema
-import orjson
+import msgspec
 import polars as pl
 import pytest
 from tests.pipelines.conftest import run_cli
@@ -22,7 +22,7 @@ def figures_of(out: Path) -> Figures:
 
 def test_a_run_leaves_every_result(finished: Path) -> None:
     figures = figures_of(finished)
-    jsonschema.validate(orjson.loads((finished / "figures.json").read_bytes()), Figures.model_json_schema())
+    jsonschema.validate(msgspec.json.decode((finished / "figures.json").read_bytes()), Figures.model_json_schema())
     assert (finished / "report.html").stat().st_size > 100_000
     assert len(pl.read_csv(finished / "forecasts.csv")) == len(figures.forecasts.rows) == 12
     assert figures.data.rows_read == figures.data.rows_accepted + figures.data.rows_refused
@@ -71,7 +71,7 @@ def test_forecasts_of_the_past_use_the_past(finished: Path) -> None:
     figures = figures_of(finished)
     done = run_cli("forecast", "--out", finished, "--as-of", figures.backtest.series.sessions[40], "--json")
     assert done.code == 0, done.err
-    past = orjson.loads(done.out)
+    past = msgspec.json.decode(done.out)
     assert past["as_of"] == figures.backtest.series.sessions[40]
     assert past["rows"] != [row.model_dump() for row in figures.forecasts.rows]
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import jsonschema
-import orjson
+import msgspec
 import plotly.graph_objects as go
 import pytest
 from tests.report.conftest import example
@@ -20,7 +20,7 @@ CHARTS = 7
 def charts_in(html: str) -> dict[str, dict[str, object]]:
     found = re.search(r'<script type="application/json" id="charts">(.*?)</script>', html, re.DOTALL)
     assert found is not None
-    charts: dict[str, dict[str, object]] = orjson.loads(found.group(1))
+    charts: dict[str, dict[str, object]] = msgspec.json.decode(found.group(1))
     return charts
 
 
@@ -99,7 +99,7 @@ def test_no_sharpe_ratio_without_its_trials_and_deflated_value(figures: Figures)
 
 
 def test_figures_validate_against_their_published_schema(figures: Figures) -> None:
-    jsonschema.validate(orjson.loads(figures.to_json()), Figures.model_json_schema())
+    jsonschema.validate(msgspec.json.decode(figures.to_json()), Figures.model_json_schema())
     assert Figures.model_validate_json(figures.to_json()) == figures
 
 

@@ -22,9 +22,9 @@ def console() -> "Console":
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output, keys sorted; not-a-number becomes null."""
-    import orjson
+    import msgspec
 
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
+    typer.echo(msgspec.json.format(msgspec.json.encode(value, order="sorted")))
 
 
 _NUMERIC = re.compile(r"[-+±\d.,%\[\] ]+(to [-+\d.,% ]+)?|-")

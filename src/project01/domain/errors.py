@@ -10,6 +10,13 @@ Project01Error            exit code 1: the work failed
 |  +- StaleTableError     a table ends before the time asked for
 +- LakeError              a table cannot be read or written
 |  +- TransactionError    the same transaction with other content, or out of order
++- BusError               a topic cannot be read or written
+|  +- MessageError        a message is no record we know
++- SourceError            a vendor cannot be read
+|  +- AuthenticationError the vendor refused the key: trying again is no use
+|  +- QuotaError          the plan's calls are used up
+|  +- VendorError         the vendor answered with an error, or with what cannot be read
+|  +- UnreachableError    the vendor does not answer
 +- LookAheadError         a value used data from after its `as_of`
 """
 
@@ -63,6 +70,34 @@ class LakeError(Project01Error):
 
 class TransactionError(LakeError):
     """A transaction was repeated with other content, or went backwards."""
+
+
+class BusError(Project01Error):
+    """A topic cannot be read or written."""
+
+
+class MessageError(BusError):
+    """A message is not a record we know."""
+
+
+class SourceError(Project01Error):
+    """A vendor cannot be read."""
+
+
+class AuthenticationError(SourceError):
+    """The vendor refused the key, or the plan does not include what was asked; trying again is no use."""
+
+
+class QuotaError(SourceError):
+    """The calls of the vendor's plan are used up for now; the message says until when."""
+
+
+class VendorError(SourceError):
+    """The vendor answered with an error, or with an answer that cannot be read."""
+
+
+class UnreachableError(SourceError):
+    """The vendor did not answer, also after all retries."""
 
 
 class LookAheadError(Project01Error):

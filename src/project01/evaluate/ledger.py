@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-import orjson
+import msgspec
 import polars as pl
 
 from project01.domain import DataError
@@ -42,7 +42,7 @@ class Trial:
         """Hash of what was tried, not of how it came out: the same trial again is not a new one."""
         content = asdict(self)
         del content["score"]
-        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
 LEDGER_SCHEMA: dict[str, pl.DataType] = {
@@ -63,7 +63,7 @@ LEDGER_SCHEMA: dict[str, pl.DataType] = {
 
 
 def _link(previous: str, trial: Trial) -> str:
-    content = orjson.dumps(asdict(trial), option=orjson.OPT_SORT_KEYS)
+    content = msgspec.json.encode(asdict(trial), order="sorted")
     return hashlib.sha256(previous.encode() + content).hexdigest()
 
 

@@ -4,7 +4,7 @@ import math
 from datetime import date, datetime
 from typing import Any
 
-import orjson
+import msgspec
 import polars as pl
 
 from project01.domain import DEAD_LETTERS
@@ -42,7 +42,7 @@ def dead_letters(
 
 def as_json(row: dict[str, Any]) -> str:
     """A row as JSON text with sorted keys; NaN and infinities, which JSON lacks, become text."""
-    return orjson.dumps({name: _plain(value) for name, value in row.items()}, option=orjson.OPT_SORT_KEYS).decode()
+    return msgspec.json.encode({name: _plain(value) for name, value in row.items()}, order="sorted").decode()
 
 
 def _plain(value: object) -> object:

@@ -41,7 +41,8 @@ class Batch:
                 f"A batch for table {self.spec.name} has columns {expected}, found {dict(self.rows.schema)}. "
                 "Build it with Batch.of, which orders and casts."
             )
-        required = {f.name for f in RECORD_FIELDS} | set(self.spec.key) | {"session"}
+        required = {f.name for f in RECORD_FIELDS if not f.nullable} | {"session"}
+        required |= {name for name in self.spec.key if not self.spec.schema.field(name).nullable}
         if self.spec is DEAD_LETTERS:
             required = set(self.spec.key)
         with_nulls = [name for name in expected if name in required and self.rows[name].null_count()]

@@ -6,7 +6,7 @@ stale handles delta-rs refuses one; it reopens and looks again.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -69,8 +69,14 @@ def open_table(location: Location, name: str, version: int | None = None) -> Del
         return None
 
 
-def open_or_create(location: Location, spec: TableSpec) -> DeltaTable:
-    """A handle on the table of `spec`, made empty first if need be; safe when several writers race to make it."""
+def open_or_create(location: Location, spec: TableSpec, properties: Mapping[str, str] | None = None) -> DeltaTable:
+    """A handle on the table of `spec`, made empty first if need be; safe when several writers race to make it.
+
+    Args:
+        location: the lake.
+        spec: the table.
+        properties: Delta table properties that a new table gets.
+    """
     handle = open_table(location, spec.name)
     if handle is not None:
         return handle
@@ -80,7 +86,7 @@ def open_or_create(location: Location, spec: TableSpec) -> DeltaTable:
             location.address(spec.name),
             spec.schema,
             name=spec.name,
-            configuration={KEY_PROPERTY: ",".join(spec.key)},
+            configuration={KEY_PROPERTY: ",".join(spec.key), **(properties or {})},
             storage_options=location.options or None,
             raise_if_key_not_exists=False,
         )

@@ -21,9 +21,6 @@ from project01.domain import (
     conform,
 )
 from project01.lake.commits import (
-    APP_ID,
-    APP_VERSION,
-    DIGEST,
     Transaction,
     check_files,
     check_key,
@@ -39,6 +36,7 @@ from project01.lake.commits import (
     until_committed,
 )
 from project01.lake.faults import told_clearly
+from project01.lake.history import history_frame
 from project01.lake.location import Location
 from project01.lake.merging import MergeCounts, as_dead_letters, plan_merge
 from project01.lake.order import (
@@ -52,18 +50,6 @@ from project01.lake.order import (
 )
 
 SAFE_RETENTION_HOURS = 168
-
-_HISTORY_SCHEMA = {
-    "version": pl.Int64(),
-    "committed_at": pl.Datetime("us", "UTC"),
-    "operation": pl.String(),
-    "rows_added": pl.Int64(),
-    "files_added": pl.Int64(),
-    "files_removed": pl.Int64(),
-    "app_id": pl.String(),
-    "app_version": pl.Int64(),
-    "digest": pl.String(),
-}
 
 
 @dataclass(frozen=True)
@@ -90,16 +76,16 @@ class Lake:
     def __init__(
         self, url: str | Path, storage_options: Mapping[str, str] | None = None, *, clock: Clock | None = None
     ) -> None:
-        self._location = Location(url, storage_options)
+        self.location = Location(url, storage_options)
         self._clock: Clock = clock or SystemClock()
 
     def __repr__(self) -> str:
-        return f"Lake({self._location.root!r})"
+        return f"Lake({self.location.root!r})"
 
     @property
     def url(self) -> str:
         """The root: an absolute path or an ``s3://`` URL."""
-        return self._location.root
+        return self.location.root
 
     def append(self, spec: TableSpec, rows: pa.Table | pl.DataFrame, *, transaction: Transaction | None = None) -> int:
         """Adds rows without looking at what is there.
@@ -116,11 +102,11 @@ class Lake:
             TransactionError: the transaction landed with other rows, or versions go backwards.
             LakeError: the storage failed; the table is as before.
         """
-        frame = self._prepared(spec, rows)
+        frame = self.prepared(spec, rows)
         digest = content_digest(frame, spec.key) if transaction else ""
 
         def attempt() -> int:
-            handle = open_or_create(self._location, spec)
+            handle = open_or_create(self.location, spec)
             check_schema(handle, spec)
             if transaction is None:
                 return (
@@ -130,7 +116,7 @@ class Lake:
                 return handle.version()
             return commit_append(handle, frame, spec.schema, guarded_commit(transaction, digest))
 
-        with told_clearly(f"Appending {frame.height} rows to table {spec.name}", self._location):
+        with told_clearly(f"Appending {frame.height} rows to table {spec.name}", self.location):
             return until_committed(spec.name, attempt)
 
     def merge(self, spec: TableSpec, rows: pa.Table | pl.DataFrame) -> MergeCounts:
@@ -143,10 +129,10 @@ class Lake:
             SchemaError: the rows do not fit the spec or the table.
             LakeError: the storage failed; the table is as before.
         """
-        frame = self._prepared(spec, rows)
+        frame = self.prepared(spec, rows)
 
         def attempt() -> MergeCounts:
-            handle = open_or_create(self._location, spec)
+            handle = open_or_create(self.location, spec)
             check_schema(handle, spec)
             existing = _neighbours(self._rows(spec.name, handle), frame, spec.key)
             plan = plan_merge(existing, frame, spec.key)
@@ -156,7 +142,7 @@ class Lake:
                 commit_append(handle, plan.added, spec.schema, strict_commit())
             return plan.counts
 
-        with told_clearly(f"Merging {frame.height} rows into table {spec.name}", self._location):
+        with told_clearly(f"Merging {frame.height} rows into table {spec.name}", self.location):
             return until_committed(spec.name, attempt)
 
     def replace(self, spec: TableSpec, rows: pa.Table | pl.DataFrame) -> int:
@@ -168,14 +154,14 @@ class Lake:
             SchemaError: the rows do not fit the spec, or the table has another key.
             LakeError: the storage failed; the table is as before.
         """
-        frame = self._prepared(spec, rows)
+        frame = self.prepared(spec, rows)
 
         def attempt() -> int:
-            handle = open_or_create(self._location, spec)
+            handle = open_or_create(self.location, spec)
             check_key(handle, spec)
             return commit_replace(handle, frame, spec.schema)
 
-        with told_clearly(f"Replacing table {spec.name} by {frame.height} rows", self._location):
+        with told_clearly(f"Replacing table {spec.name} by {frame.height} rows", self.location):
             return until_committed(spec.name, attempt)
 
     def read(
@@ -210,7 +196,7 @@ class Lake:
         if symbols is not None:
             known = known.filter(pl.col("symbol").is_in(list(symbols)))
         wanted = list(dict.fromkeys([*identity_columns(present, key), *(columns or present)]))
-        with told_clearly(f"Reading table {name}", self._location):
+        with told_clearly(f"Reading table {name}", self.location):
             frame = known.select(wanted).collect()
             if len(wanted) < len(present) and has_rival_versions(frame, key):
                 frame = known.collect()
@@ -230,41 +216,46 @@ class Lake:
 
         A table that does not exist yet holds none.
         """
-        self._location.address(name)
-        with told_clearly(f"Opening table {name}", self._location):
-            handle = open_table(self._location, name)
+        self.location.address(name)
+        with told_clearly(f"Opening table {name}", self.location):
+            handle = open_table(self.location, name)
             return None if handle is None else handle.transaction_version(app_id)
 
     def exists(self, name: str) -> bool:
         """Whether the lake holds the table."""
-        self._location.address(name)
-        with told_clearly(f"Looking for table {name}", self._location):
-            return open_table(self._location, name) is not None
+        self.location.address(name)
+        with told_clearly(f"Looking for table {name}", self.location):
+            return open_table(self.location, name) is not None
 
     def tables(self) -> list[str]:
         """Names of the tables, sorted; empty for a lake that was never written to."""
-        with told_clearly("Listing the tables", self._location):
-            names = self._location.candidates()
-            if self._location.folder is not None:
+        with told_clearly("Listing the tables", self.location):
+            names = self.location.candidates()
+            if self.location.folder is not None:
                 return names
-            return [name for name in names if open_table(self._location, name) is not None]
+            return [name for name in names if open_table(self.location, name) is not None]
 
     def history(self, name: str) -> pl.DataFrame:
         """Commits, newest first: version, time, operation, rows and files, and the transaction if there was one."""
         _, handle = self._opened(name)
-        with told_clearly(f"Reading the history of table {name}", self._location):
+        with told_clearly(f"Reading the history of table {name}", self.location):
             commits = handle.history()
-        return pl.DataFrame([_history_row(commit) for commit in commits], schema=_HISTORY_SCHEMA, orient="row")
+        return history_frame(commits)
 
-    def compact(self, name: str) -> Compaction:
-        """Rewrites many small files as few large ones; content, versions of rows and digest stay the same."""
+    def compact(self, name: str, *, target_bytes: int | None = None) -> Compaction:
+        """Rewrites many small files as few large ones; content, versions of rows and digest stay the same.
+
+        Args:
+            name: the table.
+            target_bytes: size of a file above which it is left alone; the engine's own, about 100 MiB, if None.
+        """
 
         def attempt() -> Compaction:
             _, handle = self._opened(name)
-            metrics = handle.optimize.compact()
+            metrics = handle.optimize.compact(target_size=target_bytes)
             return Compaction(handle.version(), int(metrics["numFilesRemoved"]), int(metrics["numFilesAdded"]))
 
-        with told_clearly(f"Compacting table {name}", self._location):
+        with told_clearly(f"Compacting table {name}", self.location):
             return until_committed(name, attempt)
 
     def vacuum(
@@ -284,7 +275,7 @@ class Lake:
                 f"read. If nothing else uses the lake now, pass allow_short_retention=True."
             )
         _, handle = self._opened(name)
-        with told_clearly(f"Vacuuming table {name}", self._location):
+        with told_clearly(f"Vacuuming table {name}", self.location):
             return sorted(handle.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False, full=True))
 
     def digest(self, name: str, as_of: datetime | None = None) -> str:
@@ -298,11 +289,11 @@ class Lake:
         key = self._key(name, handle)
         if as_of is not None:
             return content_digest(self.read(name, as_of=as_of), key)
-        with told_clearly(f"Reading table {name}", self._location):
+        with told_clearly(f"Reading table {name}", self.location):
             frame = self._rows(name, handle).drop(AUDIT_COLUMN, strict=False).collect()
         return content_digest(frame, key)
 
-    def _prepared(self, spec: TableSpec, rows: pa.Table | pl.DataFrame) -> pl.DataFrame:
+    def prepared(self, spec: TableSpec, rows: pa.Table | pl.DataFrame) -> pl.DataFrame:
         """Conformed, stamped and in canonical order, which makes files small and later sorts cheap."""
         table = rows.to_arrow(compat_level=pl.CompatLevel.oldest()) if isinstance(rows, pl.DataFrame) else rows
         if AUDIT_COLUMN in spec.schema.names and AUDIT_COLUMN not in table.column_names:
@@ -316,9 +307,9 @@ class Lake:
 
     def _opened(self, table: str | TableSpec, version: int | None = None) -> tuple[str, DeltaTable]:
         name = table if isinstance(table, str) else table.name
-        self._location.address(name)
-        with told_clearly(f"Opening table {name}", self._location):
-            handle = open_table(self._location, name, version)
+        self.location.address(name)
+        with told_clearly(f"Opening table {name}", self.location):
+            handle = open_table(self.location, name, version)
             if handle is not None:
                 return name, handle
             held = ", ".join(self.tables()) or "no tables"
@@ -327,7 +318,7 @@ class Lake:
         )
 
     def _rows(self, name: str, handle: DeltaTable) -> pl.LazyFrame:
-        check_files(self._location, name, handle)
+        check_files(self.location, name, handle)
         return pl.scan_delta(handle)
 
     def _key(self, table: str | TableSpec, handle: DeltaTable) -> tuple[str, ...]:
@@ -366,24 +357,3 @@ def _require_columns(name: str, present: list[str], needed: Sequence[str]) -> No
         )
     if missing:
         raise InputError(f"Table {name} has no column {', '.join(missing)}; it has {', '.join(present)}.")
-
-
-def _history_row(commit: Mapping[str, object]) -> tuple[object, ...]:
-    metrics = commit.get("operationMetrics")
-    numbers = metrics if isinstance(metrics, Mapping) else {}
-    stamp, app_version = commit.get("timestamp"), commit.get(APP_VERSION)
-
-    def number(*names: str) -> int | None:
-        return next((int(numbers[name]) for name in names if numbers.get(name) is not None), None)
-
-    return (
-        commit["version"],
-        datetime.fromtimestamp(int(str(stamp)) / 1000, UTC) if stamp is not None else None,
-        commit.get("operation"),
-        number("num_added_rows", "numOutputRows"),
-        number("num_added_files", "numFilesAdded", "numAddedFiles"),
-        number("num_removed_files", "numFilesRemoved", "numRemovedFiles"),
-        commit.get(APP_ID),
-        int(str(app_version)) if app_version is not None else None,
-        commit.get(DIGEST),
-    )

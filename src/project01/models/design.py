@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 import numpy as np
-import orjson
 import polars as pl
 from numpy.typing import NDArray
 
@@ -152,8 +152,8 @@ def json_object(files: Mapping[str, bytes], name: str, keys: set[str]) -> dict[s
         InputError: missing, not JSON, or with other keys.
     """
     try:
-        content = orjson.loads(files[name])
-    except (KeyError, orjson.JSONDecodeError) as error:
+        content = msgspec.json.decode(files[name])
+    except (KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{name} is missing or not JSON: {error}.") from error
     if not isinstance(content, dict) or set(content) != keys:
         found = sorted(content) if isinstance(content, dict) else type(content).__name__

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
-import orjson
 import polars as pl
 
 from project01.domain import (
@@ -125,7 +125,7 @@ class ConformalForecaster:
     def settings_hash(self) -> str:
         """16 hex digits over everything chosen before the fit; the seed stands beside it, not in it."""
         chosen = [self.name, dict(self.point.settings), self.volatility_feature, CALIBRATION_SHARE, QUANTILES]
-        return hashlib.sha256(orjson.dumps(chosen, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+        return hashlib.sha256(msgspec.json.encode(chosen, order="sorted")).hexdigest()[:16]
 
     def fit(self, training: TrainingSet) -> None:
         """Calibrate on the last fifth, then fit on all; rows whose label is missing are left out.
@@ -189,7 +189,7 @@ class ConformalForecaster:
             "volatility_feature": self.volatility_feature, "scale": vars(self._scale),
             "scores": calibration.scores.tolist(), "settings": dict(self.point.settings),
         }  # fmt: skip
-        return self.point.to_files() | {CALIBRATION_FILE: orjson.dumps(stored, option=orjson.OPT_SORT_KEYS)}
+        return self.point.to_files() | {CALIBRATION_FILE: msgspec.json.encode(stored, order="sorted")}
 
     @classmethod
     def from_files(cls, name: str, files: Mapping[str, bytes]) -> "ConformalForecaster":

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
-import orjson
 
 from project01.domain import FloatArray, InputError
 from project01.models.design import Design, ModelSettings, Setting, fitted, json_object, merged, number_list
@@ -56,7 +56,7 @@ class HistoricalMeanModel:
     def to_files(self) -> dict[str, bytes]:
         """Means by symbol as JSON."""
         content = {"means": fitted(self._means, self.name), "overall": self._overall}
-        return {FILE: orjson.dumps(content, option=orjson.OPT_SORT_KEYS)}
+        return {FILE: msgspec.json.encode(content, order="sorted")}
 
     def from_files(self, files: Mapping[str, bytes], width: int) -> None:  # noqa: ARG002 - no feature is used
         """Read the means.

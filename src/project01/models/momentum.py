@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
-import orjson
 
 from project01.domain import FloatArray, InputError
 from project01.models.design import Design, ModelSettings, Setting, fitted, json_object, merged, number_list
@@ -66,7 +66,7 @@ class MomentumModel:
 
     def to_files(self) -> dict[str, bytes]:
         """The terms as JSON."""
-        return {FILE: orjson.dumps(fitted(self._terms, self.name), option=orjson.OPT_SORT_KEYS)}
+        return {FILE: msgspec.json.encode(fitted(self._terms, self.name), order="sorted")}
 
     def from_files(self, files: Mapping[str, bytes], width: int) -> None:  # noqa: ARG002 - one feature is used
         """Read the terms.

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
-import orjson
 from threadpoolctl import threadpool_limits
 
 from project01.domain import FloatArray
@@ -86,7 +86,7 @@ class RidgeModel:
         """Every term as JSON; numbers round-trip exactly."""
         terms = fitted(self._terms, self.name)
         content = {name: values.tolist() for name, values in terms.items()}
-        return {FILE: orjson.dumps(content, option=orjson.OPT_SORT_KEYS)}
+        return {FILE: msgspec.json.encode(content, order="sorted")}
 
     def from_files(self, files: Mapping[str, bytes], width: int) -> None:
         """Read the terms.

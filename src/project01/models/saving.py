@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
+import msgspec
 
 from project01.domain import InputError
 from project01.models.forecaster import CALIBRATION_FILE, POINT_MODELS, ConformalForecaster, id_of
@@ -72,7 +72,7 @@ def save_forecaster(forecaster: ConformalForecaster, folder: Path, provenance: P
     try:
         for name, content in files.items():
             _write(draft / name, content)
-        _write(draft / MANIFEST, orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+        _write(draft / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest, order="sorted")))
         if target.exists():
             shutil.rmtree(target)
         draft.replace(target)
@@ -118,8 +118,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if folder.is_symlink() or not folder.is_dir():
         raise _refuse(folder, "it is no folder")
     try:
-        manifest = orjson.loads(_read_plain(folder, MANIFEST))
-    except orjson.JSONDecodeError as error:
+        manifest = msgspec.json.decode(_read_plain(folder, MANIFEST))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _refuse(folder, f"{MANIFEST} is not JSON") from error
     if not isinstance(manifest, dict) or manifest.get("format_version") != FORMAT_VERSION:
         raise _refuse(folder, f"{MANIFEST} is not of format version {FORMAT_VERSION}")

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
-import orjson
 
 from project01.domain import InputError
 
@@ -148,11 +148,11 @@ def check_xgboost(content: bytes, width: int) -> bytes:
         InputError: it does not.
     """
     try:
-        learner = orjson.loads(content)["learner"]
+        learner = msgspec.json.decode(content)["learner"]
         booster, objective = learner["gradient_booster"], learner["objective"]["name"]
         model, shape = booster["model"], learner["learner_model_param"]
         trees, count = model["trees"], model["gbtree_model_param"]["num_trees"]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
         raise InputError(f"The model file is not one that Project01 writes: {error}.") from error
     _require(
         booster.get("name") == "gbtree" and objective == "reg:squarederror", "it is no tree model on squared error"

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
-import orjson
 import polars as pl
 
 from project01.backtest import (
@@ -312,7 +312,7 @@ PARTS_FILE = "backtest.json"
 def save_parts(workspace: Workspace, parts: dict[str, Any]) -> None:
     """Keep the parts of the report this step knows."""
     content = {k: [m.model_dump() for m in v] if isinstance(v, list) else v.model_dump() for k, v in parts.items()}
-    write_atomically(workspace.root / PARTS_FILE, orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
+    write_atomically(workspace.root / PARTS_FILE, msgspec.json.encode(content, order="sorted"))
 
 
 def _summary(parts: dict[str, Any], naive: tuple[str, float] | None, ledger: TrialLedger, desk: Desk) -> dict[str, Any]:

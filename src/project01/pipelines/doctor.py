@@ -14,6 +14,7 @@ from pathlib import Path
 
 # extra -> (modules it brings, what it adds)
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
+    "vendors": (("httpx", "websockets"), "the vendors' sources and their streams"),
     "kafka": (("confluent_kafka",), "the Kafka bus"),
     "spark": (("pyspark", "delta"), "Spark batch and streaming features"),
     "deep": (("torch", "lightning", "pytorch_forecasting", "tensorflow"), "deep forecasters"),

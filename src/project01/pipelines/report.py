@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import orjson
+import msgspec
 
 from project01.evaluate import Estimate, Evidence, Verdict, judge
 from project01.pipelines.backtest import PARTS_FILE
@@ -114,7 +114,7 @@ def assemble(workspace: Workspace, settings: Settings, steps: dict[str, dict[str
     """
     survivors = _survivors_only(settings, steps["features"])
     verdict = _verdict(steps, survivors)
-    parts = orjson.loads((workspace.root / PARTS_FILE).read_bytes())
+    parts = msgspec.json.decode((workspace.root / PARTS_FILE).read_bytes())
     forecasts = ForecastPart.model_validate_json((workspace.root / "forecasts.json").read_bytes())
     return Figures.model_validate(
         {

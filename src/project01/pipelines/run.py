@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
+import msgspec
 
 from project01.domain import Clock, SystemClock
 from project01.pipelines.instants import parse_instant
@@ -169,7 +169,7 @@ class Run:
         self.backtest()
         self._forecast_step()
         self.report()
-        figures: dict[str, Any] = orjson.loads((self.workspace.root / "figures.json").read_bytes())
+        figures: dict[str, Any] = msgspec.json.decode((self.workspace.root / "figures.json").read_bytes())
         return figures
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import orjson
+import msgspec
 import yaml
 
 import project01
@@ -36,7 +36,7 @@ def code_hash() -> str:
 
 def content_hash(*parts: Any) -> str:
     """SHA-256 of JSON-able parts, first 16 hex digits."""
-    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
 
 
 def lock_hash() -> str:
@@ -45,7 +45,7 @@ def lock_hash() -> str:
     if lock.is_file():
         return hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     versions = library_versions(LIBRARIES)
-    return hashlib.sha256(orjson.dumps(versions, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    return hashlib.sha256(msgspec.json.encode(versions, order="sorted")).hexdigest()[:16]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -126,14 +126,14 @@ class Workspace:
     def record(self, step: str) -> StepRecord | None:
         """The record of `step`, or None if it was never finished or its record is damaged."""
         try:
-            stored = orjson.loads((self.root / "steps" / f"{step}.json").read_bytes())
+            stored = msgspec.json.decode((self.root / "steps" / f"{step}.json").read_bytes())
             return StepRecord(stored["inputs"], stored["summary"])
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
             return None
 
     def finish(self, step: str, inputs: str, summary: dict[str, Any]) -> StepRecord:
         """Enter a finished step; only now is it skipped next time."""
-        content = orjson.dumps({"inputs": inputs, "summary": summary}, option=orjson.OPT_INDENT_2)
+        content = msgspec.json.format(msgspec.json.encode({"inputs": inputs, "summary": summary}))
         write_atomically(self.root / "steps" / f"{step}.json", content)
         return StepRecord(inputs, summary)
 

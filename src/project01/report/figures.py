@@ -6,7 +6,7 @@ machine name is in here, so two runs on the same data give the same bytes.
 
 from typing import Literal
 
-import orjson
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
@@ -233,5 +233,4 @@ class Figures(_Part):
 
     def to_json(self) -> bytes:
         """Canonical JSON: sorted keys, not-a-number as null, newline at the end."""
-        options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-        return orjson.dumps(self.model_dump(mode="json"), option=options)
+        return msgspec.json.format(msgspec.json.encode(self.model_dump(mode="json"), order="sorted")) + b"\n"

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from typing import Any
 
-import orjson
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
@@ -37,7 +37,7 @@ def with_error(figure: Figure | None, *, as_percent: bool = False, digits: int =
 
 def _script_safe(value: Any) -> Markup:
     """JSON that cannot end its script element: symbols come from users' files."""
-    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    text = msgspec.json.encode(value, order="sorted").decode()
     escaped = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     # Safe: escaped on the line above.
     return Markup(escaped)  # noqa: S704
