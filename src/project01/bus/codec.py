@@ -29,7 +29,7 @@ def decode(value: bytes | str) -> AnyRecord:
         MessageError: not JSON, not a kind we know, a field missing or of the wrong type, or a newer schema version.
     """
     try:
-        record = _DECODER.decode(value)
+        record: AnyRecord = _DECODER.decode(value)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise MessageError(f"A message is no record of ours: {error}. It stays in the raw table as it is.") from error
     _refuse_newer(record.version)

@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
@@ -19,6 +20,8 @@ from project01.domain import TIMESTAMP, Header, MessageError, TableSpec, Transac
 from project01.lake.order import content_digest
 
 _MICROSECONDS = pa.timestamp("us")
+_TEXT_FIELDS = ("kind", "source", "source_id", "symbol", "licence")
+_TIME_FIELDS = ("event_time", "knowledge_time", "received_at")
 
 
 @dataclass(frozen=True)
@@ -94,18 +97,16 @@ def _headers(messages: Sequence[Message]) -> tuple[list[Header | None], list[str
 
 
 def _header_columns(headers: Sequence[Header | None]) -> dict[str, pa.Array]:
-    return {
-        "kind": pa.array([header and header.kind for header in headers], pa.string()),
-        "source": pa.array([header and header.source for header in headers], pa.string()),
-        "source_id": pa.array([header and header.source_id for header in headers], pa.string()),
-        "symbol": pa.array([header and header.symbol for header in headers], pa.string()),
-        "event_time": _instants([header and header.event_time for header in headers]),
-        "knowledge_time": _instants([header and header.knowledge_time for header in headers]),
-        "received_at": _instants([header and header.received_at for header in headers]),
-        "simulated": pa.array([header and header.simulated for header in headers], pa.bool_()),
-        "licence": pa.array([header and header.licence for header in headers], pa.string()),
-        "schema_version": pa.array([header and header.version for header in headers], pa.int32()),
-    }
+    """The common columns of each message, null where it could not be read."""
+    fields = Header.__struct_fields__
+    absent = (None,) * len(fields)
+    rows = [absent if header is None else msgspec.structs.astuple(header) for header in headers]
+    values = dict(zip(fields, zip(*rows, strict=True) if rows else ((),) * len(fields), strict=True))
+    columns = {name: pa.array(values[name], pa.string()) for name in _TEXT_FIELDS}
+    columns |= {name: _instants(values[name]) for name in _TIME_FIELDS}
+    columns["simulated"] = pa.array(values["simulated"], pa.bool_())
+    columns["schema_version"] = pa.array(values["version"], pa.int32())
+    return columns
 
 
 def _instants(micros: Sequence[int | None]) -> pa.Array:

@@ -93,10 +93,8 @@ class RawTable:
 
     def _compare(self, handle: DeltaTable, rows: pl.DataFrame, fresh: pl.DataFrame) -> None:
         again = rows.join(fresh, on=list(self._spec.key), how="anti")
-        there = pl.scan_delta(handle).filter(
-            pl.col("topic_id") == self._topic_id,
-            pl.col("offset").is_between(again["offset"].min(), again["offset"].max()),
-        )
+        within = pl.col("offset").is_between(again["offset"].min(), again["offset"].max())
+        there = pl.scan_delta(handle).filter(pl.col("topic_id") == self._topic_id, within)
         known = there.select(*self._spec.key, "value").collect().join(again, on=list(self._spec.key), how="semi")
         check_repeated(known, again, self._spec)
 

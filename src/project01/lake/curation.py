@@ -1,0 +1,252 @@
+"""From raw tables to curated ones: bars, trades, quotes, news, tweets, facts, macro vintages, corporate actions.
+
+Curated tables are sets of rows made by a pure function of the raw messages, so doing it again, in pieces or at once,
+gives the same content. How far each partition has been curated stands in a small table of its own; a crash between the
+two repeats a piece, which changes nothing.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+import pyarrow as pa
+
+from project01.bus import decode
+from project01.domain import (
+    DEAD_LETTERS,
+    TABLES,
+    TIMESTAMP,
+    TWEETS,
+    AnyRecord,
+    MessageError,
+    TableSpec,
+    Tweet,
+    raw_table,
+)
+from project01.lake.curation_rows import incomplete, rows_by_table
+from project01.lake.lake import Lake
+from project01.lake.union import add_to_set, erase
+
+_LOG = logging.getLogger(__name__)
+
+# Where curation goes on; the largest next_offset of a partition counts.
+CURATED = TableSpec(
+    "curated",
+    pa.schema(
+        [
+            pa.field("topic", pa.string(), nullable=False),
+            pa.field("topic_id", pa.string(), nullable=False),
+            pa.field("partition", pa.int32(), nullable=False),
+            pa.field("next_offset", pa.int64(), nullable=False),
+            pa.field("ingested_at", TIMESTAMP, nullable=False),
+        ]
+    ),
+    ("topic", "topic_id", "partition", "next_offset"),
+)
+_COMPACT_EVERY = 32
+_IDS_A_STATEMENT = 1000
+
+
+@dataclass
+class CurationCounts:
+    """What became of raw messages.
+
+    Attributes:
+        messages: how many were read.
+        added: rows added, by table.
+        known: rows that were there already, by table.
+        refused: messages that became no row of their table; they are in `dead_letters`.
+        erased: rows deleted because their author or the platform took the post back.
+        fresh: rows added, by table, for what is computed from them.
+    """
+
+    messages: int = 0
+    added: dict[str, int] = field(default_factory=dict)
+    known: dict[str, int] = field(default_factory=dict)
+    refused: int = 0
+    erased: int = 0
+    fresh: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+
+class Curator:
+    """Curates topics of one lake into the same or another one.
+
+    Args:
+        raw: the lake with the raw tables.
+        curated: where the curated tables go; another lake than `raw` rebuilds them beside those that are there.
+        rows: messages taken at once; bounds the memory needed.
+    """
+
+    def __init__(self, raw: Lake, curated: Lake | None = None, *, rows: int = 200_000) -> None:
+        self._raw, self._curated, self._rows = raw, curated or raw, rows
+        self._rounds = 0
+
+    def run(self, topic: str) -> Iterator[CurationCounts]:
+        """Curate all that has landed and was not curated yet, piece by piece.
+
+        Raises:
+            LakeError: a table cannot be read or written; the pieces before are done.
+        """
+        while (piece := self._next_piece(topic)) is not None:
+            yield self._curate(topic, piece)
+            self._rounds += 1
+            if self._rounds % _COMPACT_EVERY == 0:
+                for name in (CURATED.name, *(name for name in TABLES if self._curated.exists(name))):
+                    self._curated.compact(name)
+
+    def _next_piece(self, topic: str) -> pl.DataFrame | None:
+        spec = raw_table(topic)
+        if not self._raw.exists(spec.name):
+            return None
+        rows = self._raw.scan(spec.name)
+        done = self._done(topic)
+        columns = ["topic_id", "partition", "offset", "published_at", "value", "encoding", "problem", "simulated"]
+        fresh = rows.select(columns).filter(pl.lit(value=True) if not done else _beyond(done))
+        piece = fresh.sort("topic_id", "partition", "offset").head(self._rows).collect()
+        return piece if piece.height else None
+
+    def _done(self, topic: str) -> dict[tuple[str, int], int]:
+        if not self._curated.exists(CURATED.name):
+            return {}
+        rows = self._curated.scan(CURATED.name).filter(pl.col("topic") == topic)
+        newest = rows.group_by("topic_id", "partition").agg(pl.col("next_offset").max()).collect()
+        return {(topic_id, number): offset for topic_id, number, offset in newest.rows()}
+
+    def _curate(self, topic: str, piece: pl.DataFrame) -> CurationCounts:
+        counts = CurationCounts(messages=piece.height)
+        records, refused = _decoded(piece, topic)
+        self._honour_deletions(topic, records, counts)
+        tables = rows_by_table(records)
+        letters = [refused, tables.pop(DEAD_LETTERS.name, refused.clear())]
+        for name, rows in tables.items():
+            bad = incomplete(rows, TABLES[name])
+            letters.append(_as_letters(bad, name))
+            good = rows.join(bad.select("source", "source_id"), on=["source", "source_id"], how="anti")
+            self._add(TABLES[name], good, counts)
+            counts.refused += bad.height
+        counts.refused += refused.height
+        self._add(DEAD_LETTERS, pl.concat(letters), counts)
+        self._note(topic, piece)
+        _LOG.debug("curated %d messages of %s: %s", counts.messages, topic, counts.added)
+        return counts
+
+    def _add(self, spec: TableSpec, rows: pl.DataFrame, counts: CurationCounts) -> None:
+        if not rows.height:
+            return
+        done, fresh = add_to_set(self._curated, spec, rows)
+        counts.added[spec.name], counts.known[spec.name] = done.added, done.known
+        counts.fresh[spec.name] = fresh
+
+    def _note(self, topic: str, piece: pl.DataFrame) -> None:
+        reached = piece.group_by("topic_id", "partition").agg((pl.col("offset").max() + 1).alias("next_offset"))
+        rows = reached.with_columns(pl.lit(topic).alias("topic"))
+        add_to_set(self._curated, CURATED, rows.select("topic", "topic_id", "partition", "next_offset"))
+
+    def _honour_deletions(self, topic: str, records: list[AnyRecord], counts: CurationCounts) -> None:
+        """Erase posts that were taken back, also those that come again after it; only the deletion itself stays."""
+        if topic != Tweet.topic:
+            return
+        deleted = {(r.source, r.source_id) for r in records if isinstance(r, Tweet) and r.action == "delete"}
+        coming = {(r.source, r.source_id) for r in records if isinstance(r, Tweet) and r.action != "delete"}
+        before = self._deleted_before(coming)
+        gone = deleted | before
+        if not gone:
+            return
+        records[:] = [r for r in records if (r.source, r.source_id) not in gone or _is_deletion(r)]
+        for posts in _named(gone):
+            counts.erased += erase(self._curated, TWEETS.name, f"{posts} AND action <> 'delete'")
+            # The text lies in the raw messages too.
+            written = f"{posts} AND kind = 'tweet' AND value NOT LIKE '%\"action\":\"delete\"%'"
+            counts.erased += erase(self._raw, raw_table(topic).name, written)
+
+    def _deleted_before(self, coming: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        if not coming or not self._curated.exists(TWEETS.name):
+            return set()
+        wanted = pl.DataFrame(sorted(coming), schema=["source", "source_id"], orient="row").lazy()
+        rows = self._curated.scan(TWEETS.name).filter(pl.col("action") == "delete").select("source", "source_id")
+        return set(rows.join(wanted, on=["source", "source_id"], how="semi").collect().rows())
+
+
+def _beyond(done: dict[tuple[str, int], int]) -> pl.Expr:
+    """Messages that were not curated yet."""
+    known = pl.lit(value=False)
+    for (topic_id, partition), offset in done.items():
+        known = known | (
+            (pl.col("topic_id") == topic_id) & (pl.col("partition") == partition) & (pl.col("offset") < offset)
+        )
+    return ~known
+
+
+def _is_deletion(record: AnyRecord) -> bool:
+    return isinstance(record, Tweet) and record.action == "delete"
+
+
+def _named(posts: set[tuple[str, str]]) -> Iterator[str]:
+    """SQL that names posts, source by source, so many at once that no statement grows without bound."""
+    for source in sorted({source for source, _ in posts}):
+        ids = [_quoted(name) for where, name in sorted(posts) if where == source]
+        for few in _batched(ids, _IDS_A_STATEMENT):
+            yield f"source = {_quoted(source)} AND source_id IN ({', '.join(few)})"
+
+
+def _batched(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _decoded(piece: pl.DataFrame, topic: str) -> tuple[list[AnyRecord], pl.DataFrame]:
+    """Records of a piece, and dead letters of the messages that hold none."""
+    records: list[AnyRecord] = []
+    problems: list[str | None] = []
+    for value, problem in piece.select("value", "problem").iter_rows():
+        try:
+            records.append(decode(value))
+            problems.append(None)
+        except MessageError as error:
+            problems.append(problem or str(error))
+    refused = piece.with_columns(pl.Series("detail", problems, pl.String)).filter(pl.col("detail").is_not_null())
+    place = pl.concat_str(pl.lit(f"{topic}-"), "partition", pl.lit("-"), "offset", pl.lit("@"), "topic_id")
+    letters = refused.select(
+        pl.lit("bus").alias("source"),
+        place.alias("source_id"),
+        pl.lit(topic).alias("table"),
+        pl.lit("unreadable").alias("reason"),
+        "detail",
+        pl.col("value").alias("raw"),
+        "encoding",
+        pl.col("published_at").alias("ingested_at"),
+        pl.col("simulated").fill_null(value=False),
+    )
+    return records, _letters(letters)
+
+
+def _as_letters(rows: pl.DataFrame, table: str) -> pl.DataFrame:
+    """Rows that lack a required value, whole, as dead letters."""
+    content = [name for name in rows.columns if name not in {"#missing", "ingested_at"}]
+    return _letters(
+        rows.select(
+            pl.col("source").fill_null(""),
+            pl.col("source_id").fill_null(""),
+            pl.lit(table).alias("table"),
+            (pl.col("symbol") if "symbol" in rows.columns else pl.lit(None, pl.String)).alias("symbol"),
+            pl.lit("schema").alias("reason"),
+            pl.concat_str(pl.lit("missing or unreadable: "), "#missing").alias("detail"),
+            pl.struct(content).struct.json_encode().alias("raw"),
+            pl.lit("utf-8").alias("encoding"),
+            "licence",
+            "simulated",
+            "ingested_at",
+        )
+    )
+
+
+def _letters(rows: pl.DataFrame) -> pl.DataFrame:
+    empty = pl.from_arrow(DEAD_LETTERS.schema.empty_table())
+    types = empty.schema  # type: ignore[union-attr]
+    absent = [pl.lit(None).alias(name) for name in types if name not in rows.columns]
+    return rows.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in types.items())
