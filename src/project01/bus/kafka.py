@@ -6,7 +6,15 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from project01.bus.bus import PartitionRange
-from project01.bus.kafka_client import FRAME_BYTES, REACH_S, client_settings, load, unreachable
+from project01.bus.kafka_client import (
+    FRAME_BYTES,
+    REACH_S,
+    ConnectionState,
+    client_settings,
+    load,
+    refused,
+    unreachable,
+)
 from project01.bus.kafka_consumer import KafkaConsumer
 from project01.bus.kafka_producer import KafkaProducer
 from project01.bus.memory import check_start, no_such_topic
@@ -140,13 +148,22 @@ class KafkaBus:
 
     def _admin(self) -> "AdminClient":
         if self._admin_client is None:
-            client: AdminClient = load().admin.AdminClient(dict(self._settings))
-            try:
-                client.list_topics(timeout=REACH_S)
-            except load().KafkaException as error:
-                raise unreachable(self._servers, REACH_S, error.args[0].str()) from error
-            self._admin_client = client
+            self._admin_client = self._connected()
         return self._admin_client
+
+    def _connected(self) -> "AdminClient":
+        state, deadline = ConnectionState(), time.monotonic() + REACH_S
+        client: AdminClient = load().admin.AdminClient({**self._settings, "error_cb": state})
+        while True:
+            try:
+                client.list_topics(timeout=1.0)
+                return client
+            except load().KafkaException as error:
+                client.poll(0)
+                if state.refused:
+                    raise refused(self._servers, state.refused) from error
+                if time.monotonic() > deadline:
+                    raise unreachable(self._servers, REACH_S, state.text or error.args[0].str()) from error
 
     def _names(self) -> list[str]:
         held = self._ask("list its topics", lambda: self._admin().list_topics(timeout=REACH_S).topics)

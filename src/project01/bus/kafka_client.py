@@ -134,12 +134,21 @@ def unreachable(servers: str, waited_s: float, last: str) -> BusError:
     )
 
 
+def refused(servers: str, reason: str) -> BusError:
+    """The error for brokers that answer and do not let us in; trying again is no use."""
+    return BusError(
+        f"The Kafka brokers at {servers} did not accept the connection: {reason}. Set {PREFIX}USERNAME, "
+        f"{PREFIX}PASSWORD_FILE, {PREFIX}SASL_MECHANISM and {PREFIX}CA_FILE to what the cluster asks for."
+    )
+
+
 class ConnectionState:
     """Keeps what a client last said about its connections, for the error that is raised in the end."""
 
     def __init__(self) -> None:
         self.text = ""
         self.brokers_down = False
+        self.refused = ""
         self.fatal = ""
 
     def __call__(self, error: "KafkaError") -> None:
@@ -148,5 +157,7 @@ class ConnectionState:
             self.fatal = error.str()
         elif error.name() == "_ALL_BROKERS_DOWN":
             self.brokers_down = True
+        elif error.name() in {"_AUTHENTICATION", "_SSL"}:
+            self.refused = error.str()
         else:
             self.text = error.str()

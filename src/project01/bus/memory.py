@@ -104,8 +104,12 @@ class MemoryBus:
         taken: list[Message] = []
         with self._changed:
             self._changed.wait_for(available, timeout_s)
-            for number, offset in positions.items():
-                found = self._topic(topic).partitions[number][offset : offset + most - len(taken)]
+            # A share of `most` for each partition, so that a busy one does not keep the others waiting.
+            waiting = {n: len(self._topic(topic).partitions[n]) - offset for n, offset in positions.items()}
+            for left, number in enumerate(sorted(waiting, key=waiting.__getitem__)):
+                share = (most - len(taken)) // (len(waiting) - left)
+                offset = positions[number]
+                found = self._topic(topic).partitions[number][offset : offset + share]
                 positions[number] = offset + len(found)
                 taken += found
         return taken

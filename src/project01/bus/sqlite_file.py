@@ -22,11 +22,18 @@ APPLICATION_ID = 0x50303142
 OFFSETS = 1 << 40
 
 _PAGE_BYTES = 16_384
-_CHECKPOINT_PAGES = 1_024
+_CHECKPOINT_PAGES = 2_048
 _LOG_BYTES_KEPT = 64 << 20
 _WAIT_FOR_WRITERS_S = 30.0
 _TURN_PAUSE_S = 0.002
 
+_SETTINGS = (
+    "synchronous = FULL",  # a commit has reached the disk when it returns
+    "secure_delete = ON",  # what retention removes is overwritten, not only unlinked
+    f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+    f"journal_size_limit = {_LOG_BYTES_KEPT}",
+    "cache_size = -16000",
+)
 _SCHEMA = f"""
 CREATE TABLE topics (
     name TEXT PRIMARY KEY, identity TEXT NOT NULL, retention_ms INTEGER NOT NULL, cleanup TEXT NOT NULL,
@@ -104,10 +111,13 @@ class SqliteFile:
 
     def shrink(self) -> None:
         """Give the space of removed messages back to the disk, and empty the write-ahead log of their contents."""
-        with self._mutex, _explained(self.path), self._turn_to_write():
-            # As a script, for it frees a page a step and `execute` takes a single step where no row comes.
-            self._connection.executescript("PRAGMA incremental_vacuum")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        left = 1
+        while left:
+            with self._mutex, _explained(self.path), self._turn_to_write():
+                # As a script, for it frees a page a step, and `execute` takes a single step where no row comes.
+                self._connection.executescript(f"PRAGMA incremental_vacuum({_CHECKPOINT_PAGES})")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                left = _number(self._connection, "freelist_count")
 
     def close(self) -> None:
         """Close the connection; what was committed stays."""
@@ -182,14 +192,12 @@ def _make_private(path: Path) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_WAIT_FOR_WRITERS_S, isolation_level=None, check_same_thread=False)
-    for setting in (
-        "synchronous = FULL",  # a commit has reached the disk when it returns
-        "secure_delete = ON",  # what retention removes is overwritten, not only unlinked
-        f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
-        f"journal_size_limit = {_LOG_BYTES_KEPT}",
-        "cache_size = -16000",
-    ):
-        connection.execute(f"PRAGMA {setting}").fetchall()
+    try:
+        for setting in _SETTINGS:
+            connection.execute(f"PRAGMA {setting}").fetchall()
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 1  # from 2 on, records are made with it explicitly: a message without a version is of the first
 
 # 1906 to 2198: an instant outside was written in another unit of time.
 Microseconds = Annotated[int, msgspec.Meta(ge=-2_000_000_000_000_000, le=7_200_000_000_000_000)]
@@ -52,7 +52,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     licence: str
     simulated: bool = False
     symbol: str | None = None
-    version: Version = SCHEMA_VERSION
+    version: Version = 1
     raw: msgspec.Raw = NO_RAW
 
 
@@ -224,4 +224,4 @@ class Header(msgspec.Struct, frozen=True, gc=False):
     licence: str
     simulated: bool = False
     symbol: str | None = None
-    version: Version = SCHEMA_VERSION
+    version: Version = 1

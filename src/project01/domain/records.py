@@ -45,7 +45,8 @@ def _record(name: str, key: tuple[str, ...], *fields: pa.Field) -> TableSpec:
 
 
 # Prices in USD (or the listing currency), volume in shares. A daily bar's event_time and knowledge_time are its
-# session's close. Null open, high, low or volume: the source carries closes only; nothing is made up.
+# session's close. Null open, high, low or volume: the source carries closes only; nothing is made up. A null close:
+# no trade of the bar may set a price, or all were cancelled; the gate lets no daily bar pass without a close.
 # adj_close: the vendor's close adjusted for splits and dividends; only the ratio of two neighbours is used.
 BARS = _record(
     "bars",
@@ -56,7 +57,7 @@ BARS = _record(
     pa.field("open", pa.float64()),
     pa.field("high", pa.float64()),
     pa.field("low", pa.float64()),
-    pa.field("close", pa.float64(), nullable=False),
+    pa.field("close", pa.float64()),
     pa.field("adj_close", pa.float64()),
     pa.field("volume", pa.float64()),
     pa.field("vwap", pa.float64()),
