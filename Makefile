@@ -10,7 +10,7 @@ OUT ?= out/demo
 UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --constraint requirements.txt --build-constraint requirements.txt
 LOCK := uv pip compile pyproject.toml --extra all --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help demo test lint types bench lock audit clean install install-all
+.PHONY: help demo test lint types bench lock audit clean install install-all kafka kafka-jars
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,12 @@ types: $(VENV)/all.stamp ## strict mypy
 
 bench: $(VENV)/all.stamp ## every benchmark, printed
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+kafka: ## a real Kafka broker on 127.0.0.1:9092, from Java alone
+	@$(PYTHON) infra/kafka/broker.py run
+
+kafka-jars: ## fetch the broker's jars through Maven
+	@$(PYTHON) infra/kafka/broker.py jars
 
 lock: $(VENV)/core.stamp ## renew requirements.txt from pyproject.toml, keeping pins that still fit
 	$(BIN)/$(LOCK) --output-file requirements.txt >/dev/null
