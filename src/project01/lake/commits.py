@@ -106,7 +106,7 @@ def check_files(location: Location, name: str, handle: DeltaTable) -> None:
     folder = location.folder_of(name)
     if folder is None:
         return
-    actions = pa.table(handle.get_add_actions(flatten=True)).select(["path", "size_bytes"]).to_pylist()
+    actions = pl.DataFrame(handle.get_add_actions(flatten=True)).select("path", "size_bytes").to_dicts()
     for action in actions:
         file = folder / unquote(action["path"])
         size = file.stat().st_size if file.exists() else None

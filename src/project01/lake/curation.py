@@ -58,7 +58,8 @@ class CurationCounts:
         known: rows that were there already, by table.
         refused: messages that became no row of their table; they are in `dead_letters`.
         erased: rows deleted because their author or the platform took the post back.
-        fresh: rows added, by table, for what is computed from them.
+        rows: rows of these messages, by table, for what is computed from them; those that were there already too, as
+            a crash may have come before anything was computed from them.
     """
 
     messages: int = 0
@@ -66,7 +67,21 @@ class CurationCounts:
     known: dict[str, int] = field(default_factory=dict)
     refused: int = 0
     erased: int = 0
-    fresh: dict[str, pl.DataFrame] = field(default_factory=dict)
+    rows: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Messages of one partition from offset `start` to before `end`."""
+
+    topic_id: str
+    partition: int
+    start: int
+    end: int
+
+    def holds(self) -> pl.Expr:
+        within = pl.col("offset").is_between(self.start, self.end, closed="left")
+        return (pl.col("topic_id") == self.topic_id) & (pl.col("partition") == self.partition) & within
 
 
 class Curator:
@@ -88,23 +103,47 @@ class Curator:
         Raises:
             LakeError: a table cannot be read or written; the pieces before are done.
         """
-        while (piece := self._next_piece(topic)) is not None:
-            yield self._curate(topic, piece)
-            self._rounds += 1
-            if self._rounds % _COMPACT_EVERY == 0:
-                for name in (CURATED.name, *(name for name in TABLES if self._curated.exists(name))):
-                    self._curated.compact(name)
+        while pieces := self._pieces(topic):
+            for piece in pieces:
+                rows = self._read(topic, piece)
+                if rows.height:
+                    yield self._curate(topic, rows)
+                self._rounds += 1
+                if self._rounds % _COMPACT_EVERY == 0:
+                    self._compact()
 
-    def _next_piece(self, topic: str) -> pl.DataFrame | None:
+    def _compact(self) -> None:
+        for name in (CURATED.name, *(name for name in TABLES if self._curated.exists(name))):
+            self._curated.compact(name)
+
+    def _pieces(self, topic: str) -> list[list[_Stretch]]:
+        """What is to be done, in pieces of at most so many messages; a partition is done before the next begins."""
         spec = raw_table(topic)
         if not self._raw.exists(spec.name):
-            return None
-        rows = self._raw.scan(spec.name)
+            return []
         done = self._done(topic)
+        fresh = self._raw.scan(spec.name).filter(_beyond(done)) if done else self._raw.scan(spec.name)
+        offset = pl.col("offset")
+        ends = fresh.group_by("topic_id", "partition").agg(offset.min().alias("first"), offset.max().alias("last"))
+        pieces: list[list[_Stretch]] = []
+        room = 0
+        for topic_id, partition, first, last in ends.sort("topic_id", "partition").collect().rows():
+            start = first
+            while start <= last:
+                if not room:
+                    pieces.append([])
+                    room = self._rows
+                end = min(start + room, last + 1)
+                pieces[-1].append(_Stretch(topic_id, partition, start, end))
+                room -= end - start
+                start = end
+        return pieces
+
+    def _read(self, topic: str, piece: Sequence[_Stretch]) -> pl.DataFrame:
         columns = ["topic_id", "partition", "offset", "published_at", "value", "encoding", "problem", "simulated"]
-        fresh = rows.select(columns).filter(pl.lit(value=True) if not done else _beyond(done))
-        piece = fresh.sort("topic_id", "partition", "offset").head(self._rows).collect()
-        return piece if piece.height else None
+        rows = self._raw.scan(raw_table(topic).name).select(columns)
+        within = pl.any_horizontal(stretch.holds() for stretch in piece)
+        return rows.filter(within).collect().sort("topic_id", "partition", "offset")
 
     def _done(self, topic: str) -> dict[tuple[str, int], int]:
         if not self._curated.exists(CURATED.name):
@@ -122,21 +161,21 @@ class Curator:
         for name, rows in tables.items():
             bad = incomplete(rows, TABLES[name])
             letters.append(_as_letters(bad, name))
-            good = rows.join(bad.select("source", "source_id"), on=["source", "source_id"], how="anti")
+            named = ["source", "source_id"]
+            good = rows.join(bad.select(named), on=named, how="anti") if bad.height else rows
             self._add(TABLES[name], good, counts)
             counts.refused += bad.height
         counts.refused += refused.height
         self._add(DEAD_LETTERS, pl.concat(letters), counts)
-        self._note(topic, piece)
         _LOG.debug("curated %d messages of %s: %s", counts.messages, topic, counts.added)
         return counts
 
     def _add(self, spec: TableSpec, rows: pl.DataFrame, counts: CurationCounts) -> None:
         if not rows.height:
             return
-        done, fresh = add_to_set(self._curated, spec, rows)
+        done, _ = add_to_set(self._curated, spec, rows)
         counts.added[spec.name], counts.known[spec.name] = done.added, done.known
-        counts.fresh[spec.name] = fresh
+        counts.rows[spec.name] = rows
 
     def _note(self, topic: str, piece: pl.DataFrame) -> None:
         reached = piece.group_by("topic_id", "partition").agg((pl.col("offset").max() + 1).alias("next_offset"))

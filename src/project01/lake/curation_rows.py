@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
 import polars as pl
 import pyarrow as pa
 
@@ -61,6 +60,8 @@ def rows_by_table(records: Iterable[AnyRecord]) -> dict[str, pl.DataFrame]:
 def incomplete(rows: pl.DataFrame, spec: TableSpec) -> pl.DataFrame:
     """Rows that lack a value their table cannot do without, with the names of what is missing in `#missing`."""
     required = [field.name for field in spec.schema if not field.nullable]
+    if not any(rows[name].null_count() for name in required):
+        return rows.clear().with_columns(pl.lit("").alias("#missing"))
     missing = pl.concat_str(
         [pl.when(pl.col(name).is_null()).then(pl.lit(name)) for name in required], separator=", ", ignore_nulls=True
     )
@@ -69,11 +70,10 @@ def incomplete(rows: pl.DataFrame, spec: TableSpec) -> pl.DataFrame:
 
 def _rows(kind: type[Record], records: Sequence[AnyRecord]) -> pl.DataFrame:
     spec = TABLE_OF[kind]
-    fields = kind.__struct_fields__
-    values = dict(zip(fields, zip(*map(msgspec.structs.astuple, records), strict=True), strict=True))
     names = _RENAMED | _KIND_OF_ACTION.get(kind, {})
-    columns = {names.get(name, name): value for name, value in values.items() if name not in {"raw", "version"}}
-    made = [_column(field, columns[field.name]) for field in spec.schema if field.name in columns]
+    found = {names.get(name, name): name for name in kind.__struct_fields__ if name not in {"raw", "version"}}
+    wanted = [field for field in spec.schema if field.name in found]
+    made = [_column(field, [getattr(record, found[field.name]) for record in records]) for field in wanted]
     frame = pl.DataFrame(made)
     if "session" in spec.schema.names and "session" not in frame.columns and "event_time" in frame.columns:
         local = pl.col("event_time").dt.convert_time_zone(_EXCHANGE_ZONE)

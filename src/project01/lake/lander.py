@@ -17,6 +17,7 @@ from project01.lake.landing import landing_batch
 from project01.lake.raw import RawTable
 
 _LOG = logging.getLogger(__name__)
+_LINGER_S = 0.05  # where only what is there already is landed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +96,7 @@ class Lander:
             with self._consumer() as consumer:
                 refresh = time.monotonic() + self._limits.refresh_s
                 while not stop.is_set() and time.monotonic() < refresh:
-                    landed = self.step(consumer, stop)
+                    landed = self.step(consumer, stop, _LINGER_S if until_caught_up else self._limits.age_s)
                     total += landed.rows
                     report(landed)
                     if until_caught_up and landed.lag == 0:
@@ -104,10 +105,10 @@ class Lander:
         self._tend()
         return total
 
-    def step(self, consumer: Consumer, stop: Event) -> Landed:
-        """Gather one batch and commit it."""
+    def step(self, consumer: Consumer, stop: Event, linger_s: float) -> Landed:
+        """Gather one batch and commit it; its first message waits at most `linger_s` for others."""
         started = time.monotonic()
-        messages = self._gather(consumer, stop)
+        messages = self._gather(consumer, stop, linger_s)
         if not messages:
             return Landed(0, 0, self.lag(), 0.0)
         batch = landing_batch(self.table.spec, self._topic_id, messages, self._positions)
@@ -145,11 +146,11 @@ class Lander:
             )
         _LOG.warning("topic %s: going on without %s, removed by retention before they were landed", self._topic, told)
 
-    def _gather(self, consumer: Consumer, stop: Event) -> list[Message]:
+    def _gather(self, consumer: Consumer, stop: Event, linger_s: float) -> list[Message]:
         """Messages up to one of the limits; an empty list when none came within the age limit."""
         limits = self._limits
         messages: list[Message] = consumer.poll(limits.poll, limits.age_s)
-        deadline = time.monotonic() + limits.age_s
+        deadline = time.monotonic() + linger_s
         size = sum(len(message.value) for message in messages)
         while messages and len(messages) < limits.rows and size < limits.size_bytes and not stop.is_set():
             left = deadline - time.monotonic()

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 
 import msgspec
 import polars as pl
-import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
 from deltalake import Transaction as DeltaTransaction
 
 from project01.bus import Message, decode_header
-from project01.domain import TIMESTAMP, Header, MessageError, TableSpec, TransactionError
+from project01.domain import Header, MessageError, TableSpec, TransactionError
 from project01.lake.order import content_digest
 
-_MICROSECONDS = pa.timestamp("us")
 _TEXT_FIELDS = ("kind", "source", "source_id", "symbol", "licence")
 _TIME_FIELDS = ("event_time", "knowledge_time", "received_at")
 
@@ -42,7 +40,7 @@ class LandingBatch:
         unreadable: how many rows hold no record of ours; they have a `problem`.
     """
 
-    rows: pa.Table
+    rows: pl.DataFrame
     spans: Mapping[int, Span]
     unreadable: int
 
@@ -63,32 +61,35 @@ def landing_batch(
         messages: each partition in order of offset.
         positions: by partition, the offset of the first message not landed before.
     """
-    ends = {message.partition: message.offset + 1 for message in messages}
-    spans = {partition: Span(positions[partition], end) for partition, end in ends.items()}
-    headers, problems = _headers(messages)
-    values, encodings = _texts([message.value for message in messages])
-    keys, _ = _texts([message.key for message in messages])
-    columns = {
-        "topic_id": pa.repeat(pa.scalar(topic_id), len(messages)),
-        "partition": pa.array([message.partition for message in messages], pa.int32()),
-        "offset": pa.array([message.offset for message in messages], pa.int64()),
-        "published_at": _instants([message.published_at for message in messages]),
-        "key": keys,
-        **_header_columns(headers),
-        "encoding": encodings,
-        "value": values,
-        "problem": pa.array(problems, pa.string()),
-    }
-    rows = pa.table([columns[name] for name in spec.schema.names], schema=spec.schema)
-    return LandingBatch(rows, spans, sum(problem is not None for problem in problems))
+    partitions, offsets, keys, values, published = zip(*messages, strict=True) if messages else ((),) * 5
+    ends = dict(zip(partitions, offsets, strict=True))
+    spans = {partition: Span(positions[partition], last + 1) for partition, last in ends.items()}
+    headers, problems = _headers(values)
+    key, _ = _texts("key", keys)
+    value, encoding = _texts("value", values)
+    # Polars rather than pyarrow makes the columns: pyarrow would import pandas to look for its types.
+    rows = pl.DataFrame(
+        [
+            pl.Series("topic_id", [topic_id], pl.String).new_from_index(0, len(messages)),
+            pl.Series("partition", partitions, pl.Int32),
+            pl.Series("offset", offsets, pl.Int64),
+            _instants("published_at", published),
+            key,
+            *_header_columns(headers),
+            encoding,
+            value,
+            pl.Series("problem", problems, pl.String),
+        ]
+    )
+    return LandingBatch(rows.select(spec.schema.names), spans, sum(problem is not None for problem in problems))
 
 
-def _headers(messages: Sequence[Message]) -> tuple[list[Header | None], list[str | None]]:
+def _headers(values: Sequence[bytes]) -> tuple[list[Header | None], list[str | None]]:
     headers: list[Header | None] = []
     problems: list[str | None] = []
-    for message in messages:
+    for value in values:
         try:
-            headers.append(decode_header(message.value))
+            headers.append(decode_header(value))
             problems.append(None)
         except MessageError as error:
             headers.append(None)
@@ -96,31 +97,35 @@ def _headers(messages: Sequence[Message]) -> tuple[list[Header | None], list[str
     return headers, problems
 
 
-def _header_columns(headers: Sequence[Header | None]) -> dict[str, pa.Array]:
+def _header_columns(headers: Sequence[Header | None]) -> list[pl.Series]:
     """The common columns of each message, null where it could not be read."""
     fields = Header.__struct_fields__
     absent = (None,) * len(fields)
     rows = [absent if header is None else msgspec.structs.astuple(header) for header in headers]
     values = dict(zip(fields, zip(*rows, strict=True) if rows else ((),) * len(fields), strict=True))
-    columns = {name: pa.array(values[name], pa.string()) for name in _TEXT_FIELDS}
-    columns |= {name: _instants(values[name]) for name in _TIME_FIELDS}
-    columns["simulated"] = pa.array(values["simulated"], pa.bool_())
-    columns["schema_version"] = pa.array(values["version"], pa.int32())
-    return columns
+    return [
+        *(pl.Series(name, values[name], pl.String) for name in _TEXT_FIELDS),
+        *(_instants(name, values[name]) for name in _TIME_FIELDS),
+        pl.Series("simulated", values["simulated"], pl.Boolean),
+        pl.Series("schema_version", values["version"], pl.Int32),
+    ]
 
 
-def _instants(micros: Sequence[int | None]) -> pa.Array:
-    return pa.array(micros, pa.int64()).cast(_MICROSECONDS).cast(TIMESTAMP)
+def _instants(name: str, micros: Sequence[int | None]) -> pl.Series:
+    return pl.Series(name, micros, pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
 
-def _texts(values: Sequence[bytes | None]) -> tuple[pa.Array, pa.Array]:
+def _texts(name: str, values: Sequence[bytes | None]) -> tuple[pl.Series, pl.Series]:
     """Bytes as text, base64 where they are no UTF-8; and which it is."""
     try:
-        texts = pa.array(values, pa.binary()).cast(pa.string())
-    except pa.ArrowInvalid:
-        texts, encodings = zip(*map(_text, values), strict=True)
-        return pa.array(texts, pa.string()), pa.array(encodings, pa.string())
-    return texts, pa.repeat(pa.scalar("utf-8"), len(values))
+        texts = pl.Series(name, values, pl.Binary).cast(pl.String)
+    except (pl.exceptions.InvalidOperationError, pl.exceptions.ComputeError):
+        pairs = [_text(value) for value in values]
+        return (
+            pl.Series(name, [text for text, _ in pairs], pl.String),
+            pl.Series("encoding", [how for _, how in pairs], pl.String),
+        )
+    return texts, pl.Series("encoding", ["utf-8"], pl.String).new_from_index(0, len(values))
 
 
 def _text(value: bytes | None) -> tuple[str | None, str]:
@@ -138,8 +143,8 @@ def landed_offsets(handle: DeltaTable | None, topic: str, topic_id: str, partiti
     return {number: version for number, version in found.items() if version is not None}
 
 
-def rows_to_land(batch: pl.DataFrame, spans: Mapping[int, Span], landed: Mapping[int, int], name: str) -> pl.DataFrame:
-    """The rows of a batch that the table does not hold yet.
+def refuse_holes(spans: Mapping[int, Span], landed: Mapping[int, int], name: str) -> None:
+    """Refuses a batch that begins after the next message to land.
 
     Raises:
         TransactionError: messages between what the table holds and the batch are missing.
@@ -151,6 +156,15 @@ def rows_to_land(batch: pl.DataFrame, spans: Mapping[int, Span], landed: Mapping
                 f"starts at {span.start}. Landing it would lose the messages between; start the landing again, it "
                 f"goes on where the table stands."
             )
+
+
+def rows_to_land(batch: pl.DataFrame, spans: Mapping[int, Span], landed: Mapping[int, int], name: str) -> pl.DataFrame:
+    """The rows of a batch that the table does not hold yet.
+
+    Raises:
+        TransactionError: messages between what the table holds and the batch are missing.
+    """
+    refuse_holes(spans, landed, name)
     if all(landed.get(partition, span.start) == span.start for partition, span in spans.items()):
         return batch
     old = pl.DataFrame({"partition": list(landed), "landed": list(landed.values())}, schema=_LANDED_SCHEMA)

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 import polars as pl
-import pyarrow as pa
 from deltalake import DeltaTable
 
-from project01.domain import LakeError, TableSpec, raw_table
+from project01.domain import TableSpec, raw_table
 from project01.lake.commits import check_schema, commit_append, open_or_create, open_table, until_committed
 from project01.lake.faults import told_clearly
 from project01.lake.lake import Compaction, Lake
@@ -15,7 +14,7 @@ from project01.lake.landing import LandingBatch, check_repeated, landed_offsets,
 # Whoever wants to know what a topic held at a time asks by offset or published_at, never by table version: so the log
 # of versions, one a second in a busy hour, need not be kept long. Numbers and times are what readers filter by;
 # smallest and largest of long texts would only cost time.
-_PROPERTIES = {
+RAW_PROPERTIES = {
     "delta.logRetentionDuration": "interval 2 days",
     "delta.dataSkippingStatsColumns": "topic_id,partition,offset,published_at,source,event_time,knowledge_time",
 }
@@ -60,13 +59,12 @@ class RawTable:
             TransactionError: messages before the batch are missing, or an offset holds another message already.
             LakeError: the storage failed; the table is as before.
         """
-        rows = pl.from_arrow(batch.rows)
-        if not isinstance(rows, pl.DataFrame):
-            raise LakeError(f"A batch for table {self._spec.name} has no columns.")
-        with told_clearly(f"Landing {rows.height} messages in table {self._spec.name}", self._lake.location):
-            return until_committed(self._spec.name, lambda: self._attempt(rows, batch))
+        count = batch.rows.height
+        with told_clearly(f"Landing {count} messages in table {self._spec.name}", self._lake.location):
+            return until_committed(self._spec.name, lambda: self._attempt(batch))
 
-    def _attempt(self, rows: pl.DataFrame, batch: LandingBatch) -> int:
+    def _attempt(self, batch: LandingBatch) -> int:
+        rows = batch.rows
         handle = self._fresh()
         landed = landed_offsets(handle, self._topic, self._topic_id, list(batch.spans))
         fresh = rows_to_land(rows, batch.spans, landed, self._spec.name)
@@ -85,7 +83,7 @@ class RawTable:
     def _fresh(self) -> DeltaTable:
         """A handle that knows every commit up to now; the one of the last landing is brought up to date."""
         if self._handle is None:
-            self._handle = open_or_create(self._lake.location, self._spec, _PROPERTIES)
+            self._handle = open_or_create(self._lake.location, self._spec, RAW_PROPERTIES)
             check_schema(self._handle, self._spec)
         else:
             self._handle.update_incremental()
@@ -104,8 +102,8 @@ class RawTable:
             handle = open_table(self._lake.location, self._spec.name)
             if handle is None:
                 return 0
-            sizes = pa.table(handle.get_add_actions(flatten=True))["size_bytes"].to_pylist()
-            return sum(size < _SMALL_FILE_BYTES for size in sizes)
+            sizes = pl.DataFrame(handle.get_add_actions(flatten=True))["size_bytes"]
+            return int((sizes < _SMALL_FILE_BYTES).sum())
 
     def compact(self) -> Compaction:
         """Join small files, those just joined included until they reach a good size."""

@@ -17,7 +17,8 @@ from project01.lake.faults import told_clearly
 from project01.lake.lake import Lake
 from project01.lake.order import content_columns
 
-EVENT_TIME = "event_time"
+# Equal rows are equal in these, and files know their smallest and largest values of them.
+_NARROWING = ("event_time", "symbol", "source")
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,18 @@ def add_to_set(lake: Lake, spec: TableSpec, rows: pl.DataFrame) -> tuple[UnionCo
         LakeError: the storage failed; the table is as before.
     """
     given = lake.prepared(spec, rows)
-    frame = given.unique(subset=content_columns(given), keep="first", maintain_order=True)
+    content = content_columns(given)
+    # Rows that are equal have equal keys: where no key comes twice, nothing does.
+    distinct = not given.select(pl.struct(spec.key).is_duplicated().any()).item()
+    frame = given if distinct else given.unique(subset=content, keep="first", maintain_order=True)
 
     def attempt() -> pl.DataFrame:
         handle = open_or_create(lake.location, spec)
         check_schema(handle, spec)
-        content = content_columns(frame)
-        there = _span(handle, frame).select(content).collect()
-        fresh = frame.join(there, on=content, how="anti", nulls_equal=True, maintain_order="left")
+        rivals = _rivals(handle, frame, spec.key).select(content).collect()
+        fresh = frame
+        if rivals.height:
+            fresh = frame.join(rivals, on=content, how="anti", nulls_equal=True, maintain_order="left")
         if fresh.height:
             commit_append(handle, fresh, spec.schema, strict_commit())
         return fresh
@@ -59,12 +64,15 @@ def add_to_set(lake: Lake, spec: TableSpec, rows: pl.DataFrame) -> tuple[UnionCo
     return UnionCounts(fresh.height, given.height - fresh.height), fresh
 
 
-def _span(handle: DeltaTable, frame: pl.DataFrame) -> pl.LazyFrame:
-    """Rows of the table that could equal one of `frame`: equal rows have equal event times."""
+def _rivals(handle: DeltaTable, frame: pl.DataFrame, key: Sequence[str]) -> pl.LazyFrame:
+    """Rows of the table that share a key with `frame`, and whatever else must be compared word for word."""
     rows = pl.scan_delta(handle)
-    if frame.height and EVENT_TIME in frame.columns:
-        rows = rows.filter(pl.col(EVENT_TIME).is_between(frame[EVENT_TIME].min(), frame[EVENT_TIME].max()))
-    return rows
+    for name in _NARROWING:
+        if name in frame.columns and frame.height and not frame[name].null_count():
+            rows = rows.filter(pl.col(name).is_between(pl.lit(frame[name].min()), pl.lit(frame[name].max())))
+    # Mostly there are none; so the keys are read alone first.
+    keys = rows.select(key).collect().join(frame.select(key), on=key, how="semi", nulls_equal=True)
+    return rows.join(keys.lazy(), on=key, how="semi", nulls_equal=True) if keys.height else rows.clear()
 
 
 def exchange(lake: Lake, spec: TableSpec, rows: pl.DataFrame, scope: pl.Expr, identity: Sequence[str]) -> UnionCounts:

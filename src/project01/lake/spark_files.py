@@ -1,0 +1,173 @@
+"""What Spark's executors do: messages to rows, rows to one Parquet file a task. Nothing is visible before the commit.
+
+The rows are made by the same function as on a laptop, so that a table is the same whoever landed it.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake.fs import DeltaStorageHandler
+from deltalake.transaction import AddAction
+from pyarrow.fs import PyFileSystem
+
+from project01.bus import Message
+from project01.domain import raw_table
+from project01.lake.landing import landing_batch
+
+# The columns a task is given: those of Spark's Kafka source under its names.
+KAFKA_COLUMNS = ("partition", "offset", "key", "value", "timestamp")
+WRITTEN_SCHEMA = "written binary"
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What one task has to say to the driver.
+
+    Attributes:
+        ends: by partition, the offset after the last message seen, landed before or not.
+        path: name of the file in the table's folder, None where every message had landed before.
+        size_bytes: of the file.
+        stats: Delta's statistics of the file, as JSON.
+        rows: how many the file holds.
+        unreadable: of those, how many hold no record of ours.
+    """
+
+    ends: dict[int, int]
+    path: str | None
+    size_bytes: int
+    stats: str
+    rows: int
+    unreadable: int
+
+    def action(self, path: str) -> AddAction:
+        """The entry of the table's log that makes the file part of it."""
+        return AddAction(path, self.size_bytes, {}, int(time.time() * 1000), data_change=True, stats=self.stats)
+
+
+@dataclass(frozen=True)
+class WriteTask:
+    """Writes one task's messages; handed to executors by ``mapInArrow``.
+
+    Attributes:
+        topic: the topic's name.
+        topic_id: its identity.
+        address: of the table.
+        storage_options: of the lake; on S3 what is absent comes from the executor's environment.
+        landed: by partition, the offset before which messages are in the table already.
+        indexed: columns that statistics are kept of.
+    """
+
+    topic: str
+    topic_id: str
+    address: str
+    storage_options: Mapping[str, str] = field(repr=False)
+    landed: Mapping[int, int]
+    indexed: Sequence[str]
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """One `Written` for a task that saw messages, none for another.
+
+        Args:
+            batches: with `KAFKA_COLUMNS`, each partition in order of offset.
+        """
+        spec, ends, unreadable = raw_table(self.topic), dict[int, int](), 0
+        with _TableFile(self.address, self.storage_options, spec.schema, self.indexed) as file:
+            for batch in batches:
+                messages = _messages(batch)
+                ends |= {each.partition: each.offset + 1 for each in messages}
+                fresh = [each for each in messages if each.offset >= self.landed.get(each.partition, 0)]
+                if fresh:
+                    rows = landing_batch(spec, self.topic_id, fresh, dict.fromkeys(ends, 0))
+                    unreadable += rows.unreadable
+                    file.write(rows.rows)
+        if ends:
+            done = Written(ends, file.path, file.size_bytes, file.stats, file.rows, unreadable)
+            yield pa.RecordBatch.from_pydict({"written": pa.array([msgspec.json.encode(done)], pa.binary())})
+
+
+def _messages(batch: pa.RecordBatch) -> list[Message]:
+    partitions, offsets, keys, values, published = (batch.column(name) for name in KAFKA_COLUMNS)
+    return [
+        # A tombstone of a compacted topic has no value.
+        Message(partition, offset, key, value or b"", micros)
+        for partition, offset, key, value, micros in zip(
+            partitions.to_pylist(),
+            offsets.to_pylist(),
+            keys.to_pylist(),
+            values.to_pylist(),
+            published.cast(pa.int64()).to_pylist(),
+            strict=True,
+        )
+    ]
+
+
+class _TableFile:
+    """A data file of a table; none is made until there are rows for it."""
+
+    def __init__(self, address: str, options: Mapping[str, str], schema: pa.Schema, indexed: Sequence[str]) -> None:
+        self._address, self._options, self._schema, self._indexed = address, dict(options), schema, indexed
+        self._writer: pq.ParquetWriter | None = None
+        self._footers: list[Any] = []
+        self.path: str | None = None
+        self.size_bytes, self.rows, self.stats = 0, 0, ""
+
+    def write(self, rows: pa.Table) -> None:
+        if self._writer is None:
+            self.path = f"part-{uuid.uuid4()}-spark.snappy.parquet"
+            self._writer = pq.ParquetWriter(
+                self.path,
+                self._schema,
+                filesystem=self._files(),
+                compression="snappy",
+                metadata_collector=self._footers,
+            )
+        self._writer.write_table(rows)
+        self.rows += rows.num_rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is None:
+            return
+        self._writer.close()
+        if error is None:
+            self.size_bytes = self._files().get_file_info(self.path).size
+            self.stats = _statistics(self._footers[0], self._indexed)
+
+    def _files(self) -> PyFileSystem:
+        return PyFileSystem(DeltaStorageHandler(self._address, self._options))
+
+
+def _statistics(footer: Any, indexed: Sequence[str]) -> str:
+    """Delta's statistics of a file, from what the Parquet writer noted of each row group."""
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    smallest, largest, nulls = {}, {}, {}
+    for number, name in enumerate(footer.schema.names):
+        if name in indexed:
+            noted = [group.column(number).statistics for group in groups]
+            nulls[name] = sum(each.null_count for each in noted)
+            bounds = [each for each in noted if each.has_min_max]
+            if bounds:
+                smallest[name] = _as_json(min(each.min for each in bounds), up=False)
+                largest[name] = _as_json(max(each.max for each in bounds), up=True)
+    return json.dumps({"numRecords": footer.num_rows, "minValues": smallest, "maxValues": largest, "nullCount": nulls})
+
+
+def _as_json(value: Any, *, up: bool) -> Any:
+    """Delta writes instants in milliseconds; a bound is rounded away from the values it bounds."""
+    if not isinstance(value, datetime):
+        return value
+    if up and value.microsecond % 1000:
+        value += timedelta(microseconds=1000 - value.microsecond % 1000)
+    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"
