@@ -10,7 +10,7 @@ OUT ?= out/demo
 UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --constraint requirements.txt --build-constraint requirements.txt
 LOCK := uv pip compile pyproject.toml --extra all --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help demo test lint types bench lock audit clean install install-all kafka kafka-jars
+.PHONY: help demo test lint types bench lock audit clean install install-all kafka kafka-jars spark-jars
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,10 +55,13 @@ bench: $(VENV)/all.stamp ## every benchmark, printed
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 kafka: ## a real Kafka broker on 127.0.0.1:9092, from Java alone
-	@$(PYTHON) infra/kafka/broker.py run
+	@$(PYTHON) -m infra.kafka.broker run
 
 kafka-jars: ## fetch the broker's jars through Maven
-	@$(PYTHON) infra/kafka/broker.py jars
+	@$(PYTHON) -m infra.maven kafka
+
+spark-jars: ## fetch Spark's Kafka and Delta jars through Maven
+	@$(PYTHON) -m infra.maven spark
 
 lock: $(VENV)/core.stamp ## renew requirements.txt from pyproject.toml, keeping pins that still fit
 	$(BIN)/$(LOCK) --output-file requirements.txt >/dev/null

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """A real Kafka broker, one node on loopback, from Maven jars on Java 17: for `make kafka` and for tests.
 
-Standard library only. From the command line::
+Standard library only. From the repository's root::
 
-    python infra/kafka/broker.py jars
-    python infra/kafka/broker.py run --port 9092 --data data/kafka
+    python -m infra.kafka.broker run --port 9092 --data data/kafka
 
 From a test::
 
@@ -17,16 +16,12 @@ From a test::
 import argparse
 import atexit
 import contextlib
-import fcntl
-import hashlib
-import os
 import shutil
 import signal
 import socket
 import string
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -36,10 +31,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from infra import maven
+
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 STARTED = b"Kafka Server started"
-START_S, STOP_S, FETCH_S = 90.0, 20.0, 600.0
+START_S, STOP_S = 90.0, 20.0
 
 
 class BrokerError(Exception):
@@ -48,61 +45,14 @@ class BrokerError(Exception):
 
 def missing_tools() -> str | None:
     """What is not installed, in one line; None where all is there."""
-    missing = [tool for tool in ("java", "mvn") if shutil.which(tool) is None]
-    if missing == ["mvn"] and _fetched(jars_folder()):
-        return None
-    if missing:
-        return (
-            f"The Kafka broker needs Java 17 and Maven; not found: {', '.join(missing)}. "
-            f"On Debian: apt-get install openjdk-17-jre-headless maven"
-        )
-    return None
+    return maven.missing_tools("kafka")
 
 
-def jars_folder() -> Path:
-    """``kafka-jars`` in the folder that ``PROJECT01_CACHE`` names, else in the repository's ``.cache``."""
-    return Path(os.environ.get("PROJECT01_CACHE", REPOSITORY / ".cache")).resolve() / "kafka-jars"
-
-
-def fetch_jars() -> Path:
-    """The folder of jars, fetched through Maven if they are not there; safe when several processes ask at once.
-
-    Raises:
-        BrokerError: Java or Maven is missing, or Maven failed.
-    """
-    folder = jars_folder()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _fetched(folder):
-            _copy_dependencies(folder)
-    return folder
-
-
-def _pom_digest() -> str:
-    return hashlib.sha256((HERE / "pom.xml").read_bytes()).hexdigest()
-
-
-def _fetched(folder: Path) -> bool:
-    stamp = folder / "pom.sha256"
-    return stamp.is_file() and stamp.read_text() == _pom_digest()
-
-
-def _copy_dependencies(folder: Path) -> None:
-    missing = missing_tools()
-    if missing:
-        raise BrokerError(missing)
-    shutil.rmtree(folder, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
-        command = [_path_of("mvn"), "--quiet", "--batch-mode", "--strict-checksums", "--file", str(HERE / "pom.xml")]
-        command += ["dependency:copy-dependencies", f"-DoutputDirectory={fresh}/jars"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_S, check=False)  # noqa: S603
-        if done.returncode != 0:
-            lines = [line for line in done.stdout.splitlines() if "ERROR" in line] or done.stderr.splitlines()
-            raise BrokerError(f"Maven could not fetch Kafka's jars: {lines[0] if lines else 'no message'}")
-        jars = Path(fresh) / "jars"
-        (jars / "pom.sha256").write_text(_pom_digest())
-        jars.rename(folder)
+def _jars() -> Path:
+    try:
+        return maven.fetch_jars("kafka")
+    except maven.JarsError as error:
+        raise BrokerError(str(error)) from error
 
 
 def _path_of(tool: str) -> str:
@@ -158,7 +108,7 @@ class KafkaBroker:
         if self.pid is not None:
             raise BrokerError(f"The broker on {self.servers} is running already.")
         self._refuse_taken_port()
-        classpath = f"{fetch_jars()}/*"
+        classpath = f"{_jars()}/*"
         self._format(classpath)
         position = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
@@ -309,15 +259,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("jars", help="fetch the jars through Maven")
     run = commands.add_parser("run", help="run a broker in the foreground")
     run.add_argument("--port", type=int, default=9092, help="loopback port, 9092 by default")
     run.add_argument("--data", type=Path, default=REPOSITORY / "data" / "kafka", help="folder of its data and log")
     chosen = parser.parse_args(arguments)
     try:
-        if chosen.command == "jars":
-            sys.stdout.write(f"Kafka's jars lie in {fetch_jars()}\n")
-            return 0
         return _run(chosen.port, chosen.data)
     except BrokerError as error:
         sys.stderr.write(f"{error}\n")

@@ -192,6 +192,22 @@ def test_a_deleted_post_is_erased_everywhere_and_stays_erased(lake: Lake, bus: M
     assert b"secret 1" not in left
 
 
+def test_an_author_who_left_is_erased_with_all_posts_and_those_that_come_later(lake: Lake, bus: MemoryBus) -> None:
+    def post(number: int, author: str) -> Tweet:
+        return Tweet(**COMMON, **clocks(number), source_id=f"w{number}", symbol="A", text=f"by {author}", author=author)
+
+    put(bus, [post(1, "ann"), post(2, "bob"), post(3, "ann")])
+    bring_in(lake, bus)
+    left = Tweet(**COMMON, **clocks(9), source_id="user:ann", author="ann", text="", action="delete")
+    put(bus, [left, post(4, "ann")])
+    assert sum(done.erased for done in bring_in(lake, bus)) == 5
+    put(bus, [post(1, "ann"), post(5, "ann"), post(6, "bob")])
+    bring_in(lake, bus)
+    rows = lake.scan(TWEETS.name).select("source_id", "text").collect().rows()
+    assert sorted(rows) == [("user:ann", ""), ("w2", "by bob"), ("w6", "by bob")]
+    assert not any("by ann" in value for value in lake.scan("raw_tweets").select("value").collect()["value"])
+
+
 def test_exchange_replaces_only_its_scope_in_one_commit(lake: Lake, macro_rows) -> None:
     from project01.domain import MACRO
 

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from project01.cli.app import app
+from project01.ingest import VENDORS
 from project01.pipelines import doctor
 
 
@@ -102,9 +103,29 @@ def test_a_listening_server_is_reachable_and_a_wrong_address_is_said(monkeypatch
 
 
 def test_keys_are_seen_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    for names in doctor.VENDOR_KEYS.values():
-        monkeypatch.delenv(names[-1], raising=False)
-        monkeypatch.setenv(names[0], "MARKER-77")
+    for spec in VENDORS.values():
+        for credential in spec.credentials:
+            for name in credential.variables:
+                monkeypatch.delenv(name, raising=False)
+    needy = {check.name for check in doctor.diagnose().checks if check.group == "Sources" and "set " in check.detail}
+    assert {"FRED", "NewsAPI"} <= needy
+    for spec in VENDORS.values():
+        for credential in spec.credentials:
+            monkeypatch.setenv(credential.variables[0], "MARKER-77")
+    monkeypatch.setenv("WANDB_API_KEY", "MARKER-77")
     found = doctor.diagnose()
     assert "MARKER" not in repr(found)
-    assert all(check.state == "set" for check in found.checks if check.group == "Keys")
+    sources = {check.name: check for check in found.checks if check.group == "Sources"}
+    assert len(sources) == len(VENDORS)
+    assert all("set " not in check.detail for check in sources.values())
+    assert sources["FRED"].state == "ready"
+
+
+def test_a_missing_sdk_is_named_in_one_line_and_hinders_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("project01.ingest.registry.find_spec", lambda _: None)
+    sources = {check.name: check for check in doctor.diagnose().checks if check.group == "Sources"}
+    for name in ("Bloomberg", "LSEG (Refinitiv)"):
+        assert sources[name].state == "not ready"
+        assert "install" in sources[name].detail.lower()
+        assert "\n" not in sources[name].detail
+    assert sources["SEC EDGAR"].detail.startswith(("company_facts", "set EDGAR"))

@@ -3,6 +3,7 @@
 from project01.bus.bus import Bus, Consumer, Message, PartitionRange, Producer, partition_of
 from project01.bus.codec import decode, decode_header, encode, key_of_record
 from project01.bus.kafka import KafkaBus
+from project01.bus.kafka_java import java_settings
 from project01.bus.memory import MemoryBus
 from project01.bus.opening import open_bus
 from project01.bus.plan import FieldChange, TopicChange, apply, difference
@@ -27,6 +28,7 @@ __all__ = [
     "decode_header",
     "difference",
     "encode",
+    "java_settings",
     "key_of_record",
     "open_bus",
     "partition_of",

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from project01.cli import config, inspect, lake, steps
+from project01.cli import config, ingest, inspect, lake, live, steps
 
 app = typer.Typer(
     name="project01",
@@ -32,6 +32,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 steps.register(app)
+app.add_typer(ingest.app, name="ingest")
+live.register(app)
 inspect.register(app)
 app.add_typer(lake.app, name="lake")
 app.add_typer(config.app, name="config")

@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
-def console() -> "Console":
+def console(width: int | None = None) -> "Console":
     """A console on standard output: colour only on a terminal, never with NO_COLOR set; brackets stand as they are."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty(), width=width)
 
 
 def print_json(value: Any) -> None:
@@ -50,7 +51,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         for number, row in enumerate(rows, start=1):
             pairs(f"{title}, {number} of {len(rows)}", dict(zip(columns, row, strict=True)))
         return
-    screen.print(grid)
+    # Not on a screen there is no need to fold: one row a line can be read and searched.
+    whole = 4 + sum(3 + max(map(len, [name, *column])) for name, column in _columns(columns, rows))
+    (screen if least <= screen.width else console(whole)).print(grid)
 
 
 def _columns(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[tuple[str, list[str]]]:
@@ -113,3 +116,23 @@ class TerminalProgress:
         self.close()
         note = "unchanged, not done again" if skipped else f"{seconds:6.1f} s"
         typer.echo(f"  {step:<10} {note}", err=True)
+
+
+@contextmanager
+def counter(verb: str) -> Iterator[Callable[..., None]]:
+    """A running count on standard error while work goes on that has no known end; nothing where that is no terminal.
+
+    Yields:
+        To be called with the count, and the count of dead letters where there are any.
+    """
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{verb} 0") as status:
+
+        def told(count: int, letters: int = 0) -> None:
+            status.update(f"{verb} {count:,}" + (f", dead letters {letters:,}" if letters else ""))
+
+        yield told

@@ -46,7 +46,7 @@ def _flags(horizon: int | None, seed: int | None, models: str | None) -> dict[st
     }
 
 
-def _choice(
+def choice_of(
     bars: Path | None,
     mapping: list[str] | None,
     macro: Path | None,
@@ -56,6 +56,7 @@ def _choice(
     date_format: str | None,
     timezone: str | None,
 ) -> "SourceChoice":
+    """The source that the options name."""
     from project01.pipelines import SourceChoice
 
     return SourceChoice.from_options(
@@ -123,7 +124,7 @@ def run(
     run_ = _open(out, config, _flags(horizon, seed, models))
     _finish(
         run_,
-        run_.everything(_choice(bars, mapping, macro, benchmark, sample, simulate, date_format, timezone)),
+        run_.everything(choice_of(bars, mapping, macro, benchmark, sample, simulate, date_format, timezone)),
         as_json,
     )
 
@@ -155,16 +156,12 @@ def ingest(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Read prices, check each bar, keep what passes in the lake and the rest as dead letters.
-
-    \b
-    Examples:
-      project01 ingest --bars prices/ --out runs/mine
-      project01 ingest --sample ohlcv --out runs/sample
-    """
+    """Read prices, check each bar, keep what passes in the lake and the rest as dead letters."""
     run = _open(out, config, {})
     _show(
-        "Ingest", run.ingest(_choice(bars, mapping, macro, benchmark, sample, simulate, date_format, timezone)), as_json
+        "Ingest",
+        run.ingest(choice_of(bars, mapping, macro, benchmark, sample, simulate, date_format, timezone)),
+        as_json,
     )
 
 
@@ -241,5 +238,5 @@ def report(out: Out, config: Config = None, as_json: Json = False) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the tree."""
-    for command in (demo, run, ingest, features, train, backtest, forecast, report):
+    for command in (demo, run, features, train, backtest, forecast, report):
         app.command()(command)

@@ -17,7 +17,6 @@ from project01.domain import (
     DEAD_LETTERS,
     TABLES,
     TIMESTAMP,
-    TWEETS,
     AnyRecord,
     MessageError,
     TableSpec,
@@ -25,8 +24,9 @@ from project01.domain import (
     raw_table,
 )
 from project01.lake.curation_rows import incomplete, rows_by_table
+from project01.lake.erasure import honour_deletions
 from project01.lake.lake import Lake
-from project01.lake.union import add_to_set, erase
+from project01.lake.union import add_to_set
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,7 +45,6 @@ CURATED = TableSpec(
     ("topic", "topic_id", "partition", "next_offset"),
 )
 _COMPACT_EVERY = 32
-_IDS_A_STATEMENT = 1000
 
 
 @dataclass
@@ -100,6 +99,8 @@ class Curator:
     def run(self, topic: str) -> Iterator[CurationCounts]:
         """Curate all that has landed and was not curated yet, piece by piece.
 
+        A piece counts as done when the next one is asked for: what is computed from its rows must be there before.
+
         Raises:
             LakeError: a table cannot be read or written; the pieces before are done.
         """
@@ -108,6 +109,7 @@ class Curator:
                 rows = self._read(topic, piece)
                 if rows.height:
                     yield self._curate(topic, rows)
+                    self._note(topic, rows)
                 self._rounds += 1
                 if self._rounds % _COMPACT_EVERY == 0:
                     self._compact()
@@ -155,7 +157,8 @@ class Curator:
     def _curate(self, topic: str, piece: pl.DataFrame) -> CurationCounts:
         counts = CurationCounts(messages=piece.height)
         records, refused = _decoded(piece, topic)
-        self._honour_deletions(topic, records, counts)
+        if topic == Tweet.topic:
+            counts.erased = honour_deletions(self._raw, self._curated, records)
         tables = rows_by_table(records)
         letters = [refused, tables.pop(DEAD_LETTERS.name, refused.clear())]
         for name, rows in tables.items():
@@ -182,30 +185,6 @@ class Curator:
         rows = reached.with_columns(pl.lit(topic).alias("topic"))
         add_to_set(self._curated, CURATED, rows.select("topic", "topic_id", "partition", "next_offset"))
 
-    def _honour_deletions(self, topic: str, records: list[AnyRecord], counts: CurationCounts) -> None:
-        """Erase posts that were taken back, also those that come again after it; only the deletion itself stays."""
-        if topic != Tweet.topic:
-            return
-        deleted = {(r.source, r.source_id) for r in records if isinstance(r, Tweet) and r.action == "delete"}
-        coming = {(r.source, r.source_id) for r in records if isinstance(r, Tweet) and r.action != "delete"}
-        before = self._deleted_before(coming)
-        gone = deleted | before
-        if not gone:
-            return
-        records[:] = [r for r in records if (r.source, r.source_id) not in gone or _is_deletion(r)]
-        for posts in _named(gone):
-            counts.erased += erase(self._curated, TWEETS.name, f"{posts} AND action <> 'delete'")
-            # The text lies in the raw messages too.
-            written = f"{posts} AND kind = 'tweet' AND value NOT LIKE '%\"action\":\"delete\"%'"
-            counts.erased += erase(self._raw, raw_table(topic).name, written)
-
-    def _deleted_before(self, coming: set[tuple[str, str]]) -> set[tuple[str, str]]:
-        if not coming or not self._curated.exists(TWEETS.name):
-            return set()
-        wanted = pl.DataFrame(sorted(coming), schema=["source", "source_id"], orient="row").lazy()
-        rows = self._curated.scan(TWEETS.name).filter(pl.col("action") == "delete").select("source", "source_id")
-        return set(rows.join(wanted, on=["source", "source_id"], how="semi").collect().rows())
-
 
 def _beyond(done: dict[tuple[str, int], int]) -> pl.Expr:
     """Messages that were not curated yet."""
@@ -215,27 +194,6 @@ def _beyond(done: dict[tuple[str, int], int]) -> pl.Expr:
             (pl.col("topic_id") == topic_id) & (pl.col("partition") == partition) & (pl.col("offset") < offset)
         )
     return ~known
-
-
-def _is_deletion(record: AnyRecord) -> bool:
-    return isinstance(record, Tweet) and record.action == "delete"
-
-
-def _named(posts: set[tuple[str, str]]) -> Iterator[str]:
-    """SQL that names posts, source by source, so many at once that no statement grows without bound."""
-    for source in sorted({source for source, _ in posts}):
-        ids = [_quoted(name) for where, name in sorted(posts) if where == source]
-        for few in _batched(ids, _IDS_A_STATEMENT):
-            yield f"source = {_quoted(source)} AND source_id IN ({', '.join(few)})"
-
-
-def _batched(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _decoded(piece: pl.DataFrame, topic: str) -> tuple[list[AnyRecord], pl.DataFrame]:

@@ -37,7 +37,7 @@ class LandingLimits:
     size_bytes: int = 64 << 20
     age_s: float = 1.0
     small_files: int = 32
-    poll: int = 10_000
+    poll: int = 2_000
     refresh_s: float = 10.0
 
 

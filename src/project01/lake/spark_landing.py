@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from project01.bus import TOPICS, open_bus
+from project01.bus import TOPICS, java_settings, open_bus
 from project01.domain import InputError, MissingExtraError, Project01Error
 from project01.lake.lake import Lake
 from project01.lake.spark_stream import land_topics
@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         topics, every_s = _topics(chosen.topics), _seconds(chosen.trigger)
+        java_settings(chosen.bus)  # what cannot work is said before Spark's long start
         lake = Lake(chosen.lake)
         with closing(open_bus(chosen.bus)) as bus:
             session = open_session(chosen.jars)

@@ -97,8 +97,9 @@ class TopicSink:
         positions = {each: self._positions.get(each, 0) for each in self._bus.ranges(self.topic)}
         done = self._table.land(batch, positions)
         self._positions = {**positions, **done.ends}
-        self._report(self.topic, done)
         self._batches += 1
+        if done.ends:
+            self._report(self.topic, done)
         if self._batches % LandingLimits().small_files == 0:
             self.tend()
         return done
@@ -194,8 +195,9 @@ def _wait(queries: "Sequence[tuple[TopicSink, StreamingQuery]]", stop: Event) ->
 def _told(sink: TopicSink, error: Exception) -> Project01Error:
     if isinstance(sink.error, Project01Error):
         return sink.error
-    said = str(sink.error or error).strip().splitlines()
+    lines = [line.strip() for line in str(sink.error or error).splitlines()]
+    said = [line for line in lines if line and not line.startswith(("at ", "...", "File "))]
     return BusError(
-        f"Spark gave up landing topic {sink.topic}: {said[0] if said else type(error).__name__}. Nothing of the batch "
+        f"Spark gave up landing topic {sink.topic}: {said[-1] if said else type(error).__name__}. Nothing of the batch "
         f"in hand was committed. Start again, it goes on where the table stands; if it fails again, read Spark's log."
     )

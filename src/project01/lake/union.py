@@ -85,7 +85,7 @@ def exchange(lake: Lake, spec: TableSpec, rows: pl.DataFrame, scope: pl.Expr, id
         spec: the table.
         rows: columns of the spec; all within `scope`, no two with equal `identity`.
         scope: which rows of the table are replaced.
-        identity: columns that tell the table's rows within `scope` apart.
+        identity: columns that tell the table's rows within `scope` apart; nulls equal each other.
     Returns:
         Counts of rows added and of those that were there already.
     """
@@ -112,7 +112,7 @@ def _commit_exchange(
     handle: DeltaTable, fresh: pl.DataFrame, void: pl.DataFrame, spec: TableSpec, identity: Sequence[str]
 ) -> None:
     both = pl.concat([void.with_columns(void=pl.lit(value=True)), fresh.with_columns(void=pl.lit(value=False))])
-    matches = " AND ".join(f"t.{name} = s.{name}" for name in identity)
+    matches = " AND ".join(_equal(spec, name) for name in identity)
     (
         handle.merge(
             both.to_arrow(compat_level=pl.CompatLevel.oldest()),
@@ -125,6 +125,11 @@ def _commit_exchange(
         .when_not_matched_insert({name: f"s.{name}" for name in spec.schema.names}, predicate="NOT s.void")
         .execute()
     )
+
+
+def _equal(spec: TableSpec, name: str) -> str:
+    equal = f"t.{name} = s.{name}"
+    return f"({equal} OR t.{name} IS NULL AND s.{name} IS NULL)" if spec.schema.field(name).nullable else equal
 
 
 def erase(lake: Lake, table: str, predicate: str) -> int:

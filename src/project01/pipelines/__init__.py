@@ -8,8 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from project01.lake import LandingLimits
     from project01.pipelines.audit import audit_lookahead
     from project01.pipelines.doctor import diagnose
+    from project01.pipelines.instants import parse_instant
     from project01.pipelines.lake_admin import (
         lake_compact,
         lake_history,
@@ -18,14 +20,25 @@ if TYPE_CHECKING:
         lake_tables,
         lake_vacuum,
     )
+    from project01.pipelines.landing import TopicFigures, follow, land, rebuild
+    from project01.pipelines.letters import letter_rows, replay_letters
+    from project01.pipelines.place import Place
     from project01.pipelines.progress import Progress, SilentProgress
     from project01.pipelines.run import Run
     from project01.pipelines.sources import SourceChoice
+    from project01.pipelines.topics import apply_topics, show_topics, wanted_topics
+    from project01.pipelines.vendors import FetchOrder, fetch, known_gaps, known_sources, publish_choice
 
 _MODULES = {
     "audit": ("audit_lookahead",),
     "doctor": ("diagnose",),
     "lake_admin": ("lake_compact", "lake_history", "lake_refused", "lake_rows", "lake_tables", "lake_vacuum"),
+    "instants": ("parse_instant",),
+    "landing": ("LandingLimits", "TopicFigures", "follow", "land", "rebuild"),
+    "letters": ("letter_rows", "replay_letters"),
+    "place": ("Place",),
+    "topics": ("apply_topics", "show_topics", "wanted_topics"),
+    "vendors": ("FetchOrder", "fetch", "known_gaps", "known_sources", "publish_choice"),
     "progress": ("Progress", "SilentProgress"),
     "run": ("Run",),
     "sources": ("SourceChoice",),
@@ -33,18 +46,35 @@ _MODULES = {
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "FetchOrder",
+    "LandingLimits",
+    "Place",
     "Progress",
     "Run",
     "SilentProgress",
     "SourceChoice",
+    "TopicFigures",
+    "apply_topics",
     "audit_lookahead",
     "diagnose",
+    "fetch",
+    "follow",
+    "known_gaps",
+    "known_sources",
     "lake_compact",
     "lake_history",
     "lake_refused",
     "lake_rows",
     "lake_tables",
     "lake_vacuum",
+    "land",
+    "letter_rows",
+    "parse_instant",
+    "publish_choice",
+    "rebuild",
+    "replay_letters",
+    "show_topics",
+    "wanted_topics",
 ]
 
 

@@ -31,17 +31,8 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
 
 CORE_MODULES = ("polars", "deltalake", "feast", "lightgbm", "xgboost", "numba", "sklearn", "mlflow", "skfolio", "arch")
 
-# Environment variables of vendors' keys; only whether each is set is shown.
-VENDOR_KEYS: dict[str, tuple[str, ...]] = {
-    "Polygon / Massive": ("POLYGON_API_KEY", "MASSIVE_API_KEY"),
-    "NewsAPI": ("NEWSAPI_KEY",),
-    "Twitter / X": ("TWITTER_BEARER_TOKEN", "X_BEARER_TOKEN"),
-    "FRED": ("FRED_API_KEY",),
-    "Nasdaq Data Link": ("NASDAQ_DATA_LINK_API_KEY", "QUANDL_API_KEY"),
-    "RavenPack": ("RAVENPACK_API_KEY",),
-    "LSEG / Refinitiv": ("LSEG_APP_KEY",),
-    "W&B": ("WANDB_API_KEY",),
-}
+# Environment variables of keys for what is no source; only whether each is set is shown.
+OTHER_KEYS: dict[str, tuple[str, ...]] = {"W&B": ("WANDB_API_KEY",)}
 
 SERVERS: dict[str, tuple[str, int]] = {
     "Kafka": ("PROJECT01_KAFKA", 9092),
@@ -53,7 +44,7 @@ NEEDED_DISK_GB = 2.0
 
 @dataclass(frozen=True)
 class Check:
-    """One finding: `state` is ok, missing, set, not set, reachable, not reachable or FAULT."""
+    """One finding: `state` is ok, missing, ready, not ready, set, not set, reachable, not reachable or FAULT."""
 
     group: str
     name: str
@@ -114,10 +105,25 @@ def _extras() -> list[Check]:
 
 def _keys() -> list[Check]:
     checks = []
-    for vendor, names in VENDOR_KEYS.items():
-        found = [name for name in names if os.environ.get(name)]
-        checks.append(Check("Keys", vendor, "set" if found else "not set", (found or [" or ".join(names)])[0]))
+    for name, variables in OTHER_KEYS.items():
+        found = [variable for variable in variables if os.environ.get(variable)]
+        checks.append(Check("Keys", name, "set" if found else "not set", (found or [" or ".join(variables)])[0]))
     return checks
+
+
+def _sources() -> list[Check]:
+    """Each vendor: in one line what is missing, or what it brings."""
+    from project01.pipelines.vendors import known_sources
+
+    return [
+        Check(
+            "Sources",
+            row["title"],
+            "ready" if row["ready"] else "not ready",
+            ", ".join(row["datasets"]) if row["ready"] else "; ".join(row["needs"]),
+        )
+        for row in known_sources()
+    ]
 
 
 def _program(name: str, arguments: list[str], pattern: str, adds: str) -> Check:
@@ -157,7 +163,7 @@ def diagnose() -> Findings:
     """Look at the interpreter, the libraries, the keys, the programs and the servers."""
     core = _core()
     ok = all(check.state != "FAULT" for check in core)
-    return Findings(ok, (*core, *_extras(), *_keys(), *_surroundings()))
+    return Findings(ok, (*core, *_extras(), *_sources(), *_keys(), *_surroundings()))
 
 
 def library_versions(names: tuple[str, ...]) -> dict[str, str]:

@@ -1,0 +1,175 @@
+"""A queue between a thread that must never wait and a reader that may be slow: bounded in memory, the rest on disk."""
+
+import logging
+import os
+import sqlite3
+import tempfile
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Condition
+from typing import TypeAlias
+
+import msgspec
+
+_LOG = logging.getLogger(__name__)
+
+
+class Received(msgspec.Struct, frozen=True, gc=False, tag="received"):
+    """One frame or line of a stream.
+
+    Attributes:
+        payload: as it came.
+        at: when, microseconds UTC.
+    """
+
+    payload: bytes
+    at: int
+
+
+class Reconnected(msgspec.Struct, frozen=True, gc=False, tag="reconnected"):
+    """The stream listens again after it did not; what was said in between must be fetched from history.
+
+    Attributes:
+        start: last sign of life before, microseconds UTC; what was on its way then may be lost as well, so fill from a
+            little earlier.
+        end: when it listened again, microseconds UTC.
+        reason: why it broke off, e.g. ``close 1006``.
+    """
+
+    start: int
+    end: int
+    reason: str
+
+
+StreamEvent: TypeAlias = Received | Reconnected
+
+
+class SpillingQueue:
+    """First in, first out; `put` never waits for the reader. What does not fit into memory goes to a SQLite file.
+
+    The file reuses the room of what has been read, and is removed once it is empty. It is no store: it ends with the
+    process, and what it held comes again through the vendor's history.
+
+    Args:
+        folder: where the file goes; it is made only when needed.
+        events: how many wait in memory at most.
+        size_bytes: how large they are together at most.
+    """
+
+    def __init__(self, folder: Path, *, events: int = 10_000, size_bytes: int = 32 << 20) -> None:
+        self._folder, self._most, self._most_bytes = folder, events, size_bytes
+        self._changed = Condition()
+        self._memory: deque[StreamEvent] = deque()
+        self._memory_bytes = 0
+        self._disk: _Disk | None = None
+        self._ended = False
+        self._error: Exception | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many events the reader is behind."""
+        with self._changed:
+            return len(self._memory) + (self._disk.events if self._disk else 0)
+
+    @property
+    def on_disk(self) -> int:
+        """How many of those are on disk."""
+        with self._changed:
+            return self._disk.events if self._disk else 0
+
+    def put(self, event: StreamEvent) -> None:
+        """Append."""
+        with self._changed:
+            # While anything is on disk, newer events go there too: order is kept.
+            if self._disk is None and (len(self._memory) >= self._most or self._memory_bytes >= self._most_bytes):
+                _LOG.warning("the reader of a stream is %d events behind; further ones wait on disk", self._most)
+                self._disk = _Disk(self._folder)
+            if self._disk is not None:
+                self._disk.put(event)
+            else:
+                self._memory.append(event)
+                self._memory_bytes += _size(event)
+            self._changed.notify()
+
+    def finish(self, error: Exception | None = None) -> None:
+        """Nothing more will come; `error` is raised to the reader after everything before it was taken."""
+        with self._changed:
+            self._ended, self._error = True, error
+            self._changed.notify()
+
+    def take(self, timeout_s: float) -> Sequence[StreamEvent] | None:
+        """What waits, in order; empty: nothing came within the time; None: the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._memory or self._disk or self._ended, timeout_s)
+            taken: Sequence[StreamEvent] = self._memory
+            self._memory, self._memory_bytes = deque(), 0
+            if not taken and self._disk is not None:
+                taken = self._disk.take(self._most, self._most_bytes)
+                if not self._disk.events:
+                    _LOG.warning("the reader of a stream has caught up with what waited on disk")
+                    self._drop_disk()
+            if taken or not self._ended:
+                return taken
+            if self._error is not None:
+                raise self._error
+            return None
+
+    def close(self) -> None:
+        """Forget everything, and remove the file."""
+        with self._changed:
+            self._memory.clear()
+            self._drop_disk()
+
+    def _drop_disk(self) -> None:
+        if self._disk is not None:
+            self._disk.close()
+            self._disk = None
+
+
+class _Disk:
+    """A first-in-first-out list in a SQLite file of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix="spill-", suffix=".sqlite", dir=folder)
+        os.close(handle)
+        self.events = 0
+        self._path = Path(name)
+        self._base = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
+        # The file need not survive a crash, so neither a journal nor waiting for the disk; one transaction for all.
+        for statement in ("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF", "PRAGMA locking_mode=EXCLUSIVE"):
+            self._base.execute(statement)
+        self._base.execute("CREATE TABLE spilled (place INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB)")
+        self._base.execute("BEGIN")
+
+    def put(self, event: StreamEvent) -> None:
+        self._base.execute("INSERT INTO spilled (event) VALUES (?)", (_encode(event),))
+        self.events += 1
+
+    def take(self, most: int, most_bytes: int) -> list[StreamEvent]:
+        taken, size, last = [], 0, 0
+        rows = self._base.execute("SELECT place, event FROM spilled ORDER BY place LIMIT ?", (most,))
+        for place, packed in rows:
+            event = _decode(packed)
+            taken.append(event)
+            size, last = size + _size(event), place
+            if size >= most_bytes:
+                break
+        rows.close()
+        self._base.execute("DELETE FROM spilled WHERE place <= ?", (last,))
+        self.events -= len(taken)
+        return taken
+
+    def close(self) -> None:
+        self._base.close()
+        self._path.unlink(missing_ok=True)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode: Callable[[bytes], StreamEvent] = msgspec.msgpack.Decoder(StreamEvent).decode
+
+
+def _size(event: StreamEvent) -> int:
+    # 100 bytes: about what the objects themselves take.
+    return 100 + (len(event.payload) if isinstance(event, Received) else 0)

@@ -1,0 +1,76 @@
+"""From a stand-in server through the bus into the lake, by the commands a person types."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.pipelines.conftest import run_cli
+
+from project01.cli.ingest import VENDORS as COMMANDS
+from project01.ingest import VENDORS
+
+
+def figures(*arguments: object, **environment: str):
+    done = run_cli(*arguments, "--json", **environment)
+    assert done.code == 0, done.err
+    return msgspec.json.decode(done.out)
+
+
+def test_every_vendor_has_its_command() -> None:
+    assert list(COMMANDS) == list(VENDORS)
+
+
+def test_a_simulated_stream_reaches_the_lake_once(tmp_path: Path) -> None:
+    out = tmp_path / "live"
+    sent = figures("ingest", "polygon", "--simulate", "--stream", "--seconds", "6", "--out", out)
+    assert sent["records"] > 0
+    landed = figures("land", "--out", out)
+    assert landed["ticks"]["landed"] == landed["ticks"]["rows"]["bars"] == sent["records"]
+    again = figures("land", "--out", out)
+    assert again["ticks"]["landed"] == 0
+    rows = figures("lake", "read", "bars", "--as-of", "2100-01-01", "--limit", "5", "--out", out)
+    assert {row["simulated"] for row in rows} == {True}
+    assert {row["licence"] for row in rows} == {"simulated"}
+    rebuilt = figures("rebuild", "--out", out, "--into", tmp_path / "rebuilt")
+    assert [row["equal"] for row in rebuilt] == [True]
+
+
+def test_a_sample_goes_the_same_way_as_a_vendor(tmp_path: Path) -> None:
+    out = tmp_path / "live"
+    sent = figures("ingest", "files", "--sample", "ohlcv", "--out", out)
+    landed = figures("land", "--out", out)
+    assert sum(topic["landed"] for topic in landed.values()) == sent["records"]
+    assert landed["ticks"]["rows"]["bars"] > 10_000
+    assert landed["fundamentals"]["rows"]["macro"] > 1_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("ingest", "fred"), "FRED_API_KEY"),
+        (("ingest", "polygon", "--dataset", "nonsense"), "no dataset 'nonsense'"),
+        (("ingest", "fred", "--stream", "--simulate"), "no stream"),
+        (("ingest", "fred", "--simulate", "--set", "what=1"), "no parameter what"),
+        (("ingest", "fred", "--from", "soon"), "not a date or instant"),
+        (("land", "--topics", "gossip"), "no topic gossip"),
+        (("land", "--bus", "ftp://somewhere"), "bus"),
+        (("dead-letters", "show"), "no dead letters"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_words(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+    done = run_cli(*arguments, "--out", tmp_path / "live", FRED_API_KEY="")
+    assert done.code == 2
+    assert told in done.err
+    assert "Traceback" not in done.err
+
+
+def test_topics_apply_shows_the_difference_first_and_then_has_nothing_to_do(tmp_path: Path) -> None:
+    bus = tmp_path / "bus.sqlite"
+    planned = figures("topics", "apply", "--bus", bus, "--dry-run")
+    assert len(planned["changes"]) == 5
+    assert figures("topics", "show", "--bus", bus) == []
+    assert figures("topics", "apply", "--bus", bus)["changes"] == planned["changes"]
+    assert figures("topics", "apply", "--bus", bus)["changes"] == []
+    more = figures("topics", "apply", "--bus", bus, "--partitions", "ticks=8")
+    assert more["changes"] == ["alter ticks: partitions: 6 -> 8"]
+    assert run_cli("topics", "apply", "--bus", bus).code == 1
