@@ -14,7 +14,7 @@ from tests.pipelines.conftest import CLI, QUICK, run_cli, small_bars
 COMMANDS = [
     (), ("demo",), ("run",), ("ingest",), ("features",), ("train",), ("backtest",), ("forecast",), ("report",),
     ("doctor",), ("audit",), ("audit", "lookahead"), ("lake",), ("lake", "tables"), ("lake", "history"),
-    ("lake", "read"), ("lake", "refused"), ("lake", "compact"), ("lake", "vacuum"), ("config",),
+    ("lake", "read"), ("lake", "refused"), ("lake", "compact"), ("lake", "vacuum"), ("lake", "export"), ("config",),
     ("config", "show"), ("config", "schema"), ("ingest", "polygon"), ("ingest", "edgar"), ("ingest", "files"),
     ("land",), ("rebuild",), ("topics",), ("topics", "apply"), ("topics", "show"), ("dead-letters",),
     ("dead-letters", "show"), ("dead-letters", "replay"), ("sources",), ("sources", "show"), ("sources", "gaps"),

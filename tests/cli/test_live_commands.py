@@ -1,13 +1,17 @@
 """From a stand-in server through the bus into the lake, by the commands a person types."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import polars as pl
 import pytest
 from tests.pipelines.conftest import run_cli
 
 from project01.cli.ingest import VENDORS as COMMANDS
+from project01.domain import TABLES
 from project01.ingest import VENDORS
+from project01.lake import Lake
 
 
 def figures(*arguments: object, **environment: str):
@@ -74,3 +78,26 @@ def test_topics_apply_shows_the_difference_first_and_then_has_nothing_to_do(tmp_
     more = figures("topics", "apply", "--bus", bus, "--partitions", "ticks=8")
     assert more["changes"] == ["alter ticks: partitions: 6 -> 8"]
     assert run_cli("topics", "apply", "--bus", bus).code == 1
+
+
+def test_what_landed_can_be_exported_as_its_licence_allows_and_run_on(tmp_path: Path) -> None:
+    out, file = tmp_path / "live", tmp_path / "macro.csv"
+    figures("ingest", "files", "--sample", "sp500", "--out", out)
+    figures("ingest", "fred", "--simulate", "--out", out)
+    figures("land", "--out", out)
+    done = figures("lake", "export", "macro", "--as-of", "2100-01-01", "--to", file, "--out", out)
+    assert done["rows"] == len(file.read_text().splitlines()) - 1 > 0
+    assert done["held_back"] == 0
+    lake = Lake(out / "lake")
+    rows = lake.read("macro", as_of=datetime(2100, 1, 1, tzinfo=UTC))
+    lake.replace(TABLES["macro"], rows.with_columns(licence=pl.lit("polygon")))
+    refused = run_cli("lake", "export", "macro", "--as-of", "2100-01-01", "--to", file, "--out", out)
+    assert refused.code == 2
+    assert "No row of macro may leave the house (licences: polygon)" in refused.err
+    inside = figures("lake", "export", "macro", "--as-of", "2100-01-01", "--to", file, "--internal", "--out", out)
+    assert inside["rows"] == rows.height
+    read = figures("run", "--from-lake", out, "--out", tmp_path / "run", "--models", "momentum,zero")
+    assert read["data"]["rows_accepted"] > 100_000
+    asked = run_cli("run", "--from-lake", out, "--from-source", "polygon", "--out", tmp_path / "other")
+    assert asked.code == 2
+    assert "no daily bars of polygon" in asked.err

@@ -142,3 +142,31 @@ def vacuum(
         show.print_json(deleted)
     else:
         typer.echo("\n".join([f"{len(deleted)} files of {table} deleted", *deleted]))
+
+
+@app.command()
+def export(
+    table: Table,
+    out: Out,
+    to: Annotated[Path, typer.Option("--to", help="File to write, .csv or .parquet.", show_default=False)],
+    as_of: Annotated[str, typer.Option("--as-of", help="Date or instant (UTC).", show_default=False)],
+    internal: Annotated[
+        bool, typer.Option("--internal", help="The file stays in the house: rows of every licence.")
+    ] = False,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Write a table as it was known at one time to a file; rows whose licence forbids it do not leave.
+
+    \b
+    Examples:
+      project01 lake export macro --as-of 2026-06-30 --to macro.csv --out runs/live
+      project01 lake export bars --as-of 2026-06-30 --to bars.parquet --internal --out runs/live
+    """
+    from project01.pipelines import lake_export
+
+    done = lake_export(out, url, table, as_of, to, internal)
+    if as_json:
+        show.print_json(done)
+    else:
+        show.pairs(f"Exported {table}", {name.replace("_", " "): str(value) for name, value in done.items()})

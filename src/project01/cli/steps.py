@@ -34,6 +34,13 @@ Macro = Annotated[
 Benchmark = Annotated[
     Path | None, typer.Option("--benchmark", help="CSV of an index or fund to compare with.", show_default=False)
 ]
+FromLake = Annotated[
+    str | None,
+    typer.Option("--from-lake", help="Folder or s3:// address with landed daily bars.", show_default=False),
+]
+FromSource = Annotated[
+    str | None, typer.Option("--from-source", help="Whose bars of that lake, e.g. polygon.", show_default=False)
+]
 Sample = Annotated[str | None, typer.Option("--sample", help="Real sample prices: sp500 or ohlcv.", show_default=False)]
 Simulate = Annotated[bool, typer.Option("--simulate", help="A seeded, simulated market, marked so everywhere.")]
 
@@ -55,10 +62,18 @@ def choice_of(
     simulate: bool,
     date_format: str | None,
     timezone: str | None,
+    lake: str | None = None,
+    vendor: str | None = None,
 ) -> "SourceChoice":
     """The source that the options name."""
+    from project01.domain import InputError
     from project01.pipelines import SourceChoice
 
+    files = (bars, mapping, macro, sample, date_format, timezone)
+    if lake is not None and not simulate and not any(files):
+        return SourceChoice.of_lake(lake, vendor, benchmark)
+    if lake is not None or vendor is not None:
+        raise InputError("--from-lake is a source by itself, --from-source goes with it; leave the others out.")
     return SourceChoice.from_options(
         bars=bars, mapping=mapping or [], macro=macro, benchmark=benchmark, sample=sample, simulate=simulate,
         date_format=date_format, timezone=timezone,
@@ -104,6 +119,8 @@ def run(
     simulate: Simulate = False,
     date_format: DateFormat = None,
     timezone: Timezone = None,
+    from_lake: FromLake = None,
+    from_source: FromSource = None,
     horizon: Horizon = None,
     seed: Seed = None,
     models: Models = None,
@@ -119,14 +136,14 @@ def run(
       project01 run --bars prices/ --horizon 5 --out runs/mine
       project01 run --bars prices.csv --map close=PX_LAST --map symbol=ric --out runs/mine
       project01 run --bars prices.csv --date-format %d/%m/%Y --out runs/mine
+      project01 run --from-lake runs/live --from-source polygon --out runs/mine
       project01 run --simulate --out runs/simulated
     """
     run_ = _open(out, config, _flags(horizon, seed, models))
-    _finish(
-        run_,
-        run_.everything(choice_of(bars, mapping, macro, benchmark, sample, simulate, date_format, timezone)),
-        as_json,
-    )
+    choice = choice_of(
+        bars, mapping, macro, benchmark, sample, simulate, date_format, timezone, from_lake, from_source
+    )  # fmt: skip
+    _finish(run_, run_.everything(choice), as_json)
 
 
 def _finish(run: "Run", result: dict[str, Any], as_json: bool) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from project01.pipelines.instants import parse_instant
     from project01.pipelines.lake_admin import (
         lake_compact,
+        lake_export,
         lake_history,
         lake_refused,
         lake_rows,
@@ -32,7 +33,15 @@ if TYPE_CHECKING:
 _MODULES = {
     "audit": ("audit_lookahead",),
     "doctor": ("diagnose",),
-    "lake_admin": ("lake_compact", "lake_history", "lake_refused", "lake_rows", "lake_tables", "lake_vacuum"),
+    "lake_admin": (
+        "lake_compact",
+        "lake_export",
+        "lake_history",
+        "lake_refused",
+        "lake_rows",
+        "lake_tables",
+        "lake_vacuum",
+    ),
     "instants": ("parse_instant",),
     "landing": ("LandingLimits", "TopicFigures", "follow", "land", "rebuild"),
     "letters": ("letter_rows", "replay_letters"),
@@ -62,6 +71,7 @@ __all__ = [
     "known_gaps",
     "known_sources",
     "lake_compact",
+    "lake_export",
     "lake_history",
     "lake_refused",
     "lake_rows",

@@ -5,7 +5,15 @@ from typing import Any
 
 import polars as pl
 
-from project01.domain import BARS, CORPORATE_ACTIONS, DEAD_LETTERS, Clock, InputError, trading_calendar
+from project01.domain import (
+    BARS,
+    CORPORATE_ACTIONS,
+    DEAD_LETTERS,
+    Clock,
+    InputError,
+    SystemClock,
+    trading_calendar,
+)
 from project01.ingest import (
     INDEX_SOURCE,
     Batch,
@@ -21,6 +29,7 @@ from project01.ingest import (
     batch_schema,
     gate_bars,
 )
+from project01.pipelines.lake_source import LakeSource
 from project01.pipelines.sources import SourceChoice
 from project01.pipelines.workspace import Workspace
 from project01.settings import DataSettings
@@ -38,6 +47,8 @@ def open_sources(choice: SourceChoice, settings: DataSettings, seed: int) -> lis
         return [SimulatorSource(MarketSettings(seed=seed))]
     if choice.sample is not None:
         return [SampleSource(choice.sample)]
+    if choice.lake is not None:
+        return [LakeSource(choice.open_lake(), choice.vendor, SystemClock().now()), *_benchmarks(choice)]
     if choice.bars is None:
         raise InputError("No bars to read. Pass --bars PATH.")
     calendar = trading_calendar(settings.calendar)
@@ -48,9 +59,11 @@ def open_sources(choice: SourceChoice, settings: DataSettings, seed: int) -> lis
     ]
     if choice.macro is not None:
         sources.append(MacroFilesSource(choice.macro))
-    if choice.benchmark is not None:
-        sources.append(BenchmarkFileSource(choice.benchmark))
-    return sources
+    return [*sources, *_benchmarks(choice)]
+
+
+def _benchmarks(choice: SourceChoice) -> list[Source]:
+    return [] if choice.benchmark is None else [BenchmarkFileSource(choice.benchmark)]
 
 
 def _collect(batches: Iterable[Batch]) -> tuple[pl.DataFrame, dict[str, list[Batch]]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from project01.domain import DEAD_LETTERS, InputError
+from project01.domain import DEAD_LETTERS, InputError, may_leave
 from project01.lake import Lake
 from project01.pipelines.instants import parse_instant
 from project01.pipelines.workspace import Workspace
@@ -81,3 +81,39 @@ def lake_compact(out: Path, url: str | None, table: str) -> dict[str, int]:
 def lake_vacuum(out: Path, url: str | None, table: str, retention_hours: int, allow_short: bool) -> list[str]:
     """Delete files no version within the retention needs; their names."""
     return open_lake(out, url).vacuum(table, retention_hours, allow_short_retention=allow_short)
+
+
+def lake_export(out: Path, url: str | None, table: str, as_of: str, to: Path, internal: bool) -> dict[str, Any]:
+    """Write a table, as it was known at a time, to a CSV or Parquet file.
+
+    Rows whose licence does not let them leave the house are left out and counted, unless the file stays inside.
+
+    Args:
+        out: folder of the run.
+        url: lake elsewhere.
+        table: its name.
+        as_of: date or instant.
+        to: the file; its ending says which form.
+        internal: the file does not leave the house, so every row may be in it.
+
+    Raises:
+        InputError: another ending, or no row may leave.
+    """
+    if to.suffix not in {".csv", ".parquet"}:
+        raise InputError(f"{to} ends neither with .csv nor with .parquet.")
+    rows = open_lake(out, url).read(table, as_of=parse_instant(as_of))
+    kept, held_back = rows, rows.clear()
+    if not internal and "licence" in rows.columns:
+        leaving = [tag for tag in rows["licence"].unique() if may_leave(tag)]
+        leaves = pl.col("licence").is_in(leaving).fill_null(value=False)
+        kept, held_back = rows.filter(leaves), rows.filter(~leaves)
+    if rows.height and not kept.height:
+        tags = ", ".join(sorted(str(tag) for tag in rows["licence"].unique()))
+        raise InputError(
+            f"No row of {table} may leave the house (licences: {tags}). For a file that stays inside, pass --internal."
+        )
+    if to.suffix == ".csv":
+        kept.write_csv(to)
+    else:
+        kept.write_parquet(to)
+    return {"file": str(to), "rows": kept.height, "held_back": held_back.height}

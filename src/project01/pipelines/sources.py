@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from project01.domain import InputError
+from project01.domain import BARS, MACRO, InputError
+from project01.lake import Lake
 from project01.pipelines.doctor import library_versions
 from project01.pipelines.workspace import content_hash
 
@@ -44,7 +45,7 @@ def _digest_of(path: Path) -> str:
 
 @dataclass(frozen=True)
 class SourceChoice:
-    """What the user pointed at: exactly one of a path of bars, a sample set or the simulator.
+    """What the user pointed at: exactly one of a path of bars, a lake, a sample set or the simulator.
 
     Attributes:
         bars: file or folder of the user's own bars.
@@ -55,6 +56,8 @@ class SourceChoice:
         timezone: IANA zone of times in `bars` that carry none.
         macro: folder with VIX and Treasury yield files.
         benchmark: file with an index or fund to compare with.
+        lake: folder of live data, or an ``s3://`` address, whose daily bars are read.
+        vendor: which source's bars of `lake`; None: the only one there is.
     """
 
     bars: Path | None
@@ -65,6 +68,8 @@ class SourceChoice:
     benchmark: Path | None
     date_format: str | None = None
     timezone: str | None = None
+    lake: str | None = None
+    vendor: str | None = None
 
     @classmethod
     def from_options(
@@ -85,7 +90,9 @@ class SourceChoice:
             InputError: none or several sources, a path that does not exist, or an unknown sample set.
         """
         if sum((bars is not None, sample is not None, simulate)) != 1:
-            raise InputError("Say where prices come from: exactly one of --bars PATH, --sample NAME or --simulate.")
+            raise InputError(
+                "Say where prices come from: exactly one of --bars PATH, --from-lake DIR, --sample NAME or --simulate."
+            )
         if sample is not None and sample not in SAMPLES:
             raise InputError(f"--sample {sample!r} is not known; choose one of {', '.join(SAMPLES)}.")
         for option, value in (("map", mapping), ("date-format", date_format), ("timezone", timezone)):
@@ -96,11 +103,24 @@ class SourceChoice:
                 raise InputError(f"--{name} {path} does not exist. Pass an existing file or folder.")
         return cls(bars, sample, simulate, parse_mapping(mapping), macro, benchmark, date_format, timezone)
 
+    @classmethod
+    def of_lake(cls, lake: str, vendor: str | None, benchmark: Path | None) -> "SourceChoice":
+        """Daily bars that landed from a vendor.
+
+        Raises:
+            InputError: the benchmark's file does not exist.
+        """
+        if benchmark is not None and not benchmark.exists():
+            raise InputError(f"--benchmark {benchmark} does not exist. Pass an existing file or folder.")
+        return cls(None, None, False, {}, None, benchmark, lake=lake, vendor=vendor)
+
     @property
     def label(self) -> str:
         """What the report calls the data."""
         if self.simulate:
             return "SIMULATED market"
+        if self.lake:
+            return f"lake {Path(self.lake).name}" + (f", {self.vendor}" if self.vendor else "")
         return f"sample {self.sample}" if self.sample else str(self.bars.name if self.bars else "")
 
     def command(self) -> str:
@@ -109,12 +129,19 @@ class SourceChoice:
             return "project01 run --simulate"
         if self.sample:
             return f"project01 run --sample {self.sample}"
-        options = [("bars", self.bars), ("macro", self.macro), ("benchmark", self.benchmark)]
+        lake = Path(self.lake) if self.lake else None
+        options = [("bars", self.bars), ("from-lake", lake), ("macro", self.macro), ("benchmark", self.benchmark)]
         words = [f"--{name} {path.name}" for name, path in options if path is not None]
         words += [f"--map {ours}={theirs}" for ours, theirs in self.mapping.items()]
-        given = [("date-format", self.date_format), ("timezone", self.timezone)]
+        given = [("date-format", self.date_format), ("timezone", self.timezone), ("from-source", self.vendor)]
         words += [f"--{name} {shlex.quote(value)}" for name, value in given if value is not None]
         return " ".join(["project01 run", *words])
+
+    def open_lake(self) -> Lake:
+        """The lake that `lake` names: an address, a folder of live data, or the lake's own folder."""
+        place = self.lake or ""
+        inner = Path(place) / "lake"
+        return Lake(inner if "://" not in place and inner.is_dir() else place)
 
     def fingerprint(self) -> str:
         """Hash of the content read: file contents or package versions; never of paths or times."""
@@ -122,5 +149,9 @@ class SourceChoice:
             return content_hash("sample", self.sample, library_versions(("skfolio", "arch", "bokeh-sampledata")))
         if self.simulate:
             return content_hash("simulator")
+        if self.lake:
+            lake = self.open_lake()
+            digests = [lake.digest(table) for table in (BARS.name, MACRO.name) if lake.exists(table)]
+            return content_hash("lake", digests, self.vendor)
         parts = [_digest_of(path) if path else "" for path in (self.bars, self.macro, self.benchmark)]
         return content_hash("files", parts, self.mapping, self.date_format, self.timezone)

@@ -39,7 +39,7 @@ class FetchOrder:
 
     Attributes:
         source: the vendor's name.
-        dataset: one of its datasets; None: its first.
+        dataset: one of its datasets; None: its first, for a stream the first that has one.
         symbols: symbols or series; empty: what the stand-in makes up, or all where the vendor allows it.
         start: from when on.
         end: up to when.
@@ -69,7 +69,8 @@ class FetchOrder:
         Raises:
             InputError: the vendor lacks the dataset, its history or its stream, or does not know a parameter.
         """
-        dataset = spec.dataset(self.dataset or spec.datasets[0].name)
+        offered = [dataset for dataset in spec.datasets if dataset.stream] if self.stream else list(spec.datasets)
+        dataset = spec.dataset(self.dataset) if self.dataset else next(iter(offered), spec.datasets[0])
         if self.stream and not dataset.stream:
             raise InputError(f"{spec.title} has no stream of {dataset.name}. Fetch its history, again and again.")
         if not self.stream and not dataset.history:

@@ -6,7 +6,7 @@ import msgspec
 
 from project01.ingest.decoding import Reason
 from project01.ingest.vendors.elements import Refused, shown
-from project01.ingest.vendors.polygon_salvage import items, members
+from project01.ingest.vendors.salvage import items, members
 
 
 def envelope_of(payload: bytes) -> dict[str, bytes]:

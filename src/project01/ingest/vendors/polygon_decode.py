@@ -11,7 +11,7 @@ import msgspec
 from project01.domain import FUNDAMENTALS, NEWS_TOPIC, TICKS, DeadLetter, InputError, Record
 from project01.ingest.decoding import Reason, letter
 from project01.ingest.vendor import Decoded
-from project01.ingest.vendors import polygon_salvage as salvage
+from project01.ingest.vendors import salvage
 from project01.ingest.vendors.polygon_formats import (
     Aggregate,
     Dividend,

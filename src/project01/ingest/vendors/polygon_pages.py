@@ -11,7 +11,7 @@ import msgspec
 from project01.domain import InputError
 from project01.ingest.decoding import micros, micros_of
 from project01.ingest.vendor import Query
-from project01.ingest.vendors import polygon_salvage as salvage
+from project01.ingest.vendors import salvage
 from project01.ingest.vendors.polygon_decode import Asked
 from project01.ingest.vendors.polygon_spans import Span
 

@@ -33,7 +33,7 @@ from project01.ingest.vendors.elements import (
     shown,
     text,
 )
-from project01.ingest.vendors.polygon_salvage import items, members
+from project01.ingest.vendors.salvage import items, members
 
 Row = dict[str, object]
 _YEAR_DAYS = 365.0
