@@ -1,5 +1,7 @@
 """From a stand-in server through the bus into the lake, by the commands a person types."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,3 +103,18 @@ def test_what_landed_can_be_exported_as_its_licence_allows_and_run_on(tmp_path: 
     asked = run_cli("run", "--from-lake", out, "--from-source", "polygon", "--out", tmp_path / "other")
     assert asked.code == 2
     assert "no daily bars of polygon" in asked.err
+
+
+@pytest.mark.parametrize("module", ["httpx", "websockets"])
+def test_without_the_extra_it_is_named_and_the_rest_works(tmp_path: Path, module: str) -> None:
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        code = f"import sys; sys.modules[{module!r}] = None; from project01.cli import main; main()"
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    fetched = run("ingest", "fred", "--simulate", "--out", tmp_path)
+    assert fetched.returncode == 2
+    assert "'.[vendors]'" in fetched.stderr
+    assert fetched.stderr.count("\n") == 1
+    for others in (("doctor",), ("sources", "show"), ("land", "--out", tmp_path)):
+        assert run(*others).returncode == 0

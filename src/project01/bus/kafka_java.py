@@ -24,9 +24,8 @@ def java_settings(url: str, environment: Mapping[str, str] = os.environ) -> Clie
     """
     scheme, _, servers = url.partition("://")
     if scheme != "kafka":
-        raise InputError(
-            f"Spark reads topics from Kafka only; the bus begins with {scheme}://. Give kafka://host:port."
-        )
+        # The address is not shown: it may hold a password.
+        raise InputError("Spark reads topics from Kafka only; give the bus as kafka://host:port[,host:port].")
     held = {name: str(value) for name, value in client_settings(servers, environment).items()}
     settings = {
         "bootstrap.servers": held["bootstrap.servers"],

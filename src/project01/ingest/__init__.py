@@ -6,6 +6,7 @@ What concerns vendors is imported when it is first asked for: whoever reads file
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from project01.domain import MissingExtraError
 from project01.ingest.columns import ColumnMapping
 from project01.ingest.files import FilesSource, SkippedFile
 from project01.ingest.gate import gate_bars
@@ -82,4 +83,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in {"httpx", "websockets"}:
+            raise MissingExtraError("Fetching from vendors", "vendors") from error
+        raise

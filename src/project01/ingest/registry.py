@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from project01.domain import InputError
-from project01.ingest.connection import Connection
 from project01.ingest.vendor import VendorClient, VendorSpec
 from project01.ingest.vendors import bloomberg, edgar, fred, lseg, newsapi, polygon, quandl, ravenpack, twitter
+
+if TYPE_CHECKING:
+    from project01.ingest.connection import Connection
 
 VENDORS: Mapping[str, VendorSpec] = {
     module.SPEC.name: module.SPEC
@@ -26,7 +28,7 @@ def vendor_named(name: str) -> VendorSpec:
     return VENDORS[name]
 
 
-def connect(connection: Connection) -> VendorClient:
+def connect(connection: "Connection") -> VendorClient:
     """A client of the vendor of `connection`.
 
     Raises:

@@ -61,15 +61,13 @@ def open_session(jars: Path | None = None) -> "SparkSession":
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     chosen = _parser().parse_args(arguments)
-    stop = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     try:
         topics, every_s = _topics(chosen.topics), _seconds(chosen.trigger)
         java_settings(chosen.bus)  # what cannot work is said before Spark's long start
         lake = Lake(chosen.lake)
         with closing(open_bus(chosen.bus)) as bus:
             session = open_session(chosen.jars)
+            stop = _stopped_by_signals()
             try:
                 land_topics(
                     session, bus, lake, topics, every_s=every_s, checkpoint=chosen.checkpoint, stop=stop, report=_tell
@@ -80,6 +78,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     return 0
+
+
+def _stopped_by_signals() -> Event:
+    """Set by Ctrl-C and SIGTERM; the batch in hand is then given up, and nothing of it is in the table."""
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,7 +117,7 @@ def _topics(text: str) -> list[str]:
     topics = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in topics if name not in TOPICS]
     if unknown or not topics:
-        raise InputError(f"There is no topic {', '.join(unknown) or text!r}; choose among {', '.join(TOPICS)}.")
+        raise InputError(f"There is no topic {', '.join(unknown) or repr(text)}; choose among {', '.join(TOPICS)}.")
     return list(dict.fromkeys(topics))
 
 

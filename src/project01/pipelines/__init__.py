@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from project01.pipelines.place import Place
     from project01.pipelines.progress import Progress, SilentProgress
     from project01.pipelines.run import Run
+    from project01.pipelines.source_status import known_gaps, known_sources
     from project01.pipelines.sources import SourceChoice
     from project01.pipelines.topics import apply_topics, show_topics, wanted_topics
-    from project01.pipelines.vendors import FetchOrder, fetch, known_gaps, known_sources, publish_choice
+    from project01.pipelines.vendors import FetchOrder, fetch, publish_choice
 
 _MODULES = {
     "audit": ("audit_lookahead",),
@@ -47,9 +48,10 @@ _MODULES = {
     "letters": ("letter_rows", "replay_letters"),
     "place": ("Place",),
     "topics": ("apply_topics", "show_topics", "wanted_topics"),
-    "vendors": ("FetchOrder", "fetch", "known_gaps", "known_sources", "publish_choice"),
+    "vendors": ("FetchOrder", "fetch", "publish_choice"),
     "progress": ("Progress", "SilentProgress"),
     "run": ("Run",),
+    "source_status": ("known_gaps", "known_sources"),
     "sources": ("SourceChoice",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -113,7 +113,7 @@ def _keys() -> list[Check]:
 
 def _sources() -> list[Check]:
     """Each vendor: in one line what is missing, or what it brings."""
-    from project01.pipelines.vendors import known_sources
+    from project01.pipelines.source_status import known_sources
 
     return [
         Check(

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,16 +12,13 @@ from typing import Any
 
 from project01.domain import Clock, InputError, SystemClock
 from project01.ingest import (
-    VENDORS,
     Connection,
-    IngestState,
     Published,
     Publisher,
     Query,
     VendorSpec,
     connect,
     records_of,
-    sdk_missing,
     vendor_named,
 )
 from project01.pipelines.ingest import open_sources
@@ -174,51 +171,3 @@ def publish_choice(
                     report(done)
                 done.pages += 1
     return done
-
-
-def known_sources(environment: Mapping[str, str] = os.environ) -> list[dict[str, Any]]:
-    """Every vendor: what it brings, whether it could be used now, and what is missing if not."""
-    rows = []
-    for spec in VENDORS.values():
-        unset = [
-            " or ".join(credential.variables)
-            for credential in spec.credentials
-            if credential.required and not _is_set(credential.variables, environment)
-        ]
-        needs = [f"set {names}" for names in unset]
-        if sdk_missing(spec):
-            needs.append(spec.sdk_hint or f"install {spec.sdk}")
-        rows.append(
-            {
-                "source": spec.name,
-                "title": spec.title,
-                "datasets": [dataset.name for dataset in spec.datasets],
-                "streams": [dataset.name for dataset in spec.datasets if dataset.stream],
-                "topics": list(spec.topics),
-                "licence": spec.licence,
-                "ready": not needs,
-                "needs": needs,
-                "documentation": spec.documentation,
-            }
-        )
-    return rows
-
-
-def known_gaps(state: IngestState) -> list[dict[str, Any]]:
-    """Times in which a stream was not listening, oldest first."""
-    return [
-        {
-            "source": known.source,
-            "dataset": known.dataset,
-            "symbols": known.symbols,
-            "from": known.gap.start.isoformat(),
-            "to": known.gap.end.isoformat(),
-            "reason": known.gap.reason,
-            "filled": known.gap.filled,
-        }
-        for known in state.gaps()
-    ]
-
-
-def _is_set(variables: Sequence[str], environment: Mapping[str, str]) -> bool:
-    return any(environment.get(name) or environment.get(f"{name}_FILE") for name in variables)

@@ -377,3 +377,16 @@ def test_a_handshake_refused_for_the_key_is_told(connect: MakeConnection, status
 def test_a_handshake_refused_for_anything_else_is_tried_again(connect: MakeConnection) -> None:
     with StandInServer(http=lambda _: Reply(503)) as server, pytest.raises(Disconnected, match="503"):
         WebSocketSession(server.http_url.replace("http", "ws"), connection=patient(connect))
+
+
+def test_a_redirect_to_another_host_gets_no_key(connect: MakeConnection) -> None:
+    heard: list[str | None] = []
+
+    def listen_in(socket: Socket) -> None:
+        heard.append(socket.receive(2.0))
+
+    with StandInServer(socket=listen_in) as thief:
+        moved = StandInServer(http=lambda _: Reply(302, headers={"Location": thief.socket_url}))
+        with moved as server, pytest.raises(Disconnected, match="redirected to another host"):
+            WebSocketSession(server.http_url.replace("http", "ws"), connection=patient(connect))
+    assert heard in ([], [None])

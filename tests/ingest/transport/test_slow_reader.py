@@ -1,5 +1,7 @@
 """A reader that stands still while the feed runs on: nothing dropped, memory bounded, the rest on disk."""
 
+import contextlib
+import os
 import threading
 import time
 from pathlib import Path
@@ -11,12 +13,23 @@ from hypothesis import strategies as st
 from tests.ingest.transport.conftest import MakeConnection
 from tests.ingest.transport.test_listen import over_socket, patient, vendor
 
+from project01.domain import SourceError
 from project01.ingest.transport import Received, Reconnected, SpillingQueue, StreamEvent, listen
 
 EVENTS = st.one_of(
     st.builds(Received, st.binary(max_size=50), st.integers(0, 2**50)),
     st.builds(Reconnected, st.integers(0, 2**50), st.integers(0, 2**50), st.text(max_size=20)),
 )
+
+
+def files_open_in(folder: Path) -> list[os.stat_result]:
+    """Files below the folder that this process holds open, also those that have no name any more."""
+    found = []
+    for handle in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if os.readlink(handle).startswith(str(folder)):
+                found.append(handle.stat())
+    return found
 
 
 @settings(max_examples=150)
@@ -64,10 +77,21 @@ def test_close_removes_the_file_also_when_much_waits(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     for number in range(1_000):
         queue.put(Received(b"x" * 1_000, number))
-    (file,) = (tmp_path / "made" / "when needed").iterdir()
-    assert file.stat().st_mode & 0o077 == 0, "others must not read what a vendor sent"
+    assert list((tmp_path / "made" / "when needed").iterdir()) == [], "a killed process would leave it"
+    (file,) = files_open_in(tmp_path)
+    assert file.st_size > 500_000
+    assert file.st_mode & 0o077 == 0, "others must not read what a vendor sent"
     queue.close()
-    assert list((tmp_path / "made" / "when needed").iterdir()) == []
+    assert files_open_in(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    queue = SpillingQueue(tmp_path / "file" / "spill", events=1)
+    queue.put(Received(b"", 1))
+    with pytest.raises(SourceError, match=r"file/spill cannot take what waits.*Make room"):
+        queue.put(Received(b"", 2))
+    queue.close()
 
 
 def test_the_file_does_not_grow_with_what_has_been_read(tmp_path: Path) -> None:
@@ -79,7 +103,7 @@ def test_the_file_does_not_grow_with_what_has_been_read(tmp_path: Path) -> None:
             queue.put(Received(b"x" * 2_000, number))
             number += 1
         queue.take(0.0)
-        sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+        sizes.append(sum(file.st_size for file in files_open_in(tmp_path)))
     assert queue.on_disk > 0
     assert sizes[-1] <= sizes[19] * 1.5
     queue.close()
@@ -123,15 +147,14 @@ def test_a_stalled_reader_of_a_real_stream_loses_nothing(
         # The last of them may still be on its way.
         while "wait on disk" not in caplog.text and time.monotonic() < deadline:
             time.sleep(0.05)
-        (spilled,) = connection.spill_folder.iterdir()
+        assert len(files_open_in(connection.spill_folder)) == 1
         for event in events:
             got.append(event)
             if len(got) == count:
                 stop.set()
-    assert spilled.name.startswith("spill-")
     assert all(isinstance(event, Received) for event in got), "the vendor cut us off"
     assert [event.payload for event in got] == [str(n).encode() for n in range(count)]  # type: ignore[union-attr]
     stamps = [event.at for event in got if isinstance(event, Received)]
     assert stamps == sorted(stamps)
-    assert list(connection.spill_folder.iterdir()) == []
+    assert files_open_in(connection.spill_folder) == []
     assert "caught up" in caplog.text

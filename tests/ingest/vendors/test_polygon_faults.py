@@ -14,7 +14,7 @@ from project01.ingest.decoding import Reason
 from project01.ingest.symbols import SymbolMap
 from project01.ingest.vendors.polygon_decode import Asked, PolygonDecoder
 from project01.ingest.vendors.polygon_origin import Origin
-from project01.ingest.vendors.polygon_salvage import items, members
+from project01.ingest.vendors.salvage import items, members
 
 NOW = int(datetime(2026, 9, 1, tzinfo=UTC).timestamp() * 1e6)
 BAR: dict[str, Any] = {

@@ -321,8 +321,8 @@ def stand_in(
     symbols: Sequence[str] = SIMULATED_SYMBOLS,
     seed: int = 7,
     faults: FaultScript = NO_FAULTS,
-    speed: float = 1.0,
-    count: int = 3600,
+    speed: float = 20.0,
+    count: int = 12_000,
     start: datetime | None = None,
     application: str = "simulated-application",
 ) -> BloombergStandIn:

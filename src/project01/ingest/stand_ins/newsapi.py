@@ -1,7 +1,7 @@
 """A local NewsAPI: made-up articles, served as its documentation says."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from random import Random
 from types import MappingProxyType
@@ -39,14 +39,22 @@ class NewsApiStandIn(FundamentalsStandIn):
     secrets = MappingProxyType({"api key": KEY})
 
     def __init__(
-        self, *, symbols: Sequence[str], seed: int, faults: FaultScript, past: int, now: datetime | None
+        self,
+        *,
+        symbols: Sequence[str],
+        seed: int,
+        faults: FaultScript,
+        past: int,
+        now: datetime | None,
+        articles: Iterable[Article] | None,
     ) -> None:
         super().__init__(faults=faults)
         names = SymbolMap.default()
         self._names = [(names.names_of(symbol) or (symbol,))[-1] for symbol in symbols]
         self._seed = seed
         self._began_s = int(time.time() if now is None else now.timestamp())
-        self._articles = [self._article(n, self._began_s - _DELAY_S - 60 - n * 97) for n in range(past)]
+        made_up = (self._article(n, self._began_s - _DELAY_S - 60 - n * 97) for n in range(past))
+        self._articles = list(made_up if articles is None else articles)
         self._answers: dict[str, Callable[[Request], Reply]] = {
             "/v2/everything": self._everything,
             "/v2/top-headlines": self._headlines,
@@ -130,7 +138,7 @@ def _seconds(text: str) -> int | None:
 
 
 def _mentions(article: Article, query: str) -> bool:
-    return any(word.strip('" ') in article["title"] + article["description"] for word in query.split(" OR "))
+    return any(word.strip('" ') in f"{article['title']} {article['description']}" for word in query.split(" OR "))
 
 
 def _error(status: int, code: str, message: str) -> Reply:
@@ -144,6 +152,7 @@ def stand_in(
     faults: FaultScript = NO_FAULTS,
     past: int = 90,
     now: datetime | None = None,
+    articles: Iterable[Article] | None = None,
 ) -> NewsApiStandIn:
     """A local NewsAPI with articles about the companies of `symbols`.
 
@@ -153,5 +162,6 @@ def stand_in(
         faults: what goes wrong.
         past: articles that there are from the beginning; all are older than the developer plan's delay.
         now: the past lies before it; None: the present.
+        articles: served instead of the made-up past, in the form of the vendor's answers.
     """
-    return NewsApiStandIn(symbols=symbols, seed=seed, faults=faults, past=past, now=now)
+    return NewsApiStandIn(symbols=symbols, seed=seed, faults=faults, past=past, now=now, articles=articles)

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from itertools import count
@@ -55,13 +55,15 @@ class TwitterStandIn:
         live: int,
         keep_alive_s: float,
         now: datetime | None,
+        posts: Iterable[Post] | None,
     ) -> None:
         self._symbols, self._seed, self._keep_alive_s = symbols, seed, keep_alive_s
         self._per_second = _PER_SECOND * speed
         self._lock, self._numbers = Lock(), count(1)
         self._began_us = time.time_ns() // 1000
         self._now_us = self._began_us if now is None else micros_of(now)
-        self._past = [made_up(n, self._now_us - (past - n + 40) * 7_000_000, symbols, seed) for n in range(past)]
+        written = (made_up(n, self._now_us - (past - n + 40) * 7_000_000, symbols, seed) for n in range(past))
+        self._past = list(written if posts is None else posts)
         self._live: list[Post] = []
         self._posts: Feed[int] = Feed(range(live), per_second=self._per_second)
         self._erasures: Feed[int] = Feed(range(live), per_second=self._per_second)
@@ -352,6 +354,7 @@ def stand_in(
     live: int = 120,
     keep_alive_s: float = 20.0,
     now: datetime | None = None,
+    posts: Iterable[Post] | None = None,
 ) -> TwitterStandIn:
     """A local X that writes posts about `symbols`.
 
@@ -364,6 +367,7 @@ def stand_in(
         live: posts, and events by which posts are erased, that each stream brings from its first connection on.
         keep_alive_s: after so long without a line a blank one is sent.
         now: the past lies before it; None: the present.
+        posts: known to search instead of the made-up past, in the form of the vendor's answers; authors are made up.
     """
     return TwitterStandIn(
         symbols=symbols,
@@ -374,4 +378,5 @@ def stand_in(
         live=live,
         keep_alive_s=keep_alive_s,
         now=now,
+        posts=posts,
     )

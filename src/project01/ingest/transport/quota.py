@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
-from project01.domain import Clock, QuotaError
+from project01.domain import Clock, QuotaError, SourceError
 from project01.ingest.vendor import Budget
 
 _LOG = logging.getLogger(__name__)
@@ -22,14 +22,24 @@ class QuotaLedger:
     """Calls and items spent, for each source, unit and window of time.
 
     A call is counted before it is made: a process that dies in between has counted one too many, never one too few.
+
+    Raises:
+        SourceError: the file cannot be opened, or is no ledger.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._clock, self._lock = clock, Lock()
-        self._base = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
-        self._base.execute("PRAGMA journal_mode=WAL")
-        self._base.execute(_TABLE)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise _unusable(path, error) from error
+        try:
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.execute(_TABLE)
+        except sqlite3.Error as error:
+            self._base.close()
+            raise _unusable(path, error) from error
 
     def spend(self, source: str, budgets: Sequence[Budget], amount: int = 1, unit: str = "call") -> None:
         """Count `amount` of `unit` in every budget for it, or in none.
@@ -90,3 +100,10 @@ class QuotaLedger:
             (source, budget.unit, budget.period_s, now // budget.period_s),
         ).fetchone()
         return int(row[0]) if row else 0
+
+
+def _unusable(path: Path, error: Exception) -> SourceError:
+    return SourceError(
+        f"The ledger of calls {path} cannot be used: {error}. Make it readable and writable, or remove it; then this "
+        f"month's calls are counted from zero."
+    )

@@ -1,5 +1,6 @@
 """A queue between a thread that must never wait and a reader that may be slow: bounded in memory, the rest on disk."""
 
+import contextlib
 import logging
 import os
 import sqlite3
@@ -11,6 +12,8 @@ from threading import Condition
 from typing import TypeAlias
 
 import msgspec
+
+from project01.domain import SourceError
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,8 +51,8 @@ StreamEvent: TypeAlias = Received | Reconnected
 class SpillingQueue:
     """First in, first out; `put` never waits for the reader. What does not fit into memory goes to a SQLite file.
 
-    The file reuses the room of what has been read, and is removed once it is empty. It is no store: it ends with the
-    process, and what it held comes again through the vendor's history.
+    The file reuses the room of what has been read. It is no store: it ends with the process, and what it held comes
+    again through the vendor's history.
 
     Args:
         folder: where the file goes; it is made only when needed.
@@ -131,20 +134,29 @@ class _Disk:
     """A first-in-first-out list in a SQLite file of its own."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix="spill-", suffix=".sqlite", dir=folder)
-        os.close(handle)
-        self.events = 0
-        self._path = Path(name)
-        self._base = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
-        # The file need not survive a crash, so neither a journal nor waiting for the disk; one transaction for all.
-        for statement in ("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF", "PRAGMA locking_mode=EXCLUSIVE"):
-            self._base.execute(statement)
-        self._base.execute("CREATE TABLE spilled (place INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB)")
-        self._base.execute("BEGIN")
+        self.events, self._folder = 0, folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix="spill-", suffix=".sqlite", dir=folder)
+            os.close(handle)
+            self._path = Path(name)
+            self._base = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
+            # It need not survive a crash, so neither a journal nor waiting for the disk; one transaction for all.
+            for statement in ("PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF", "PRAGMA locking_mode=EXCLUSIVE"):
+                self._base.execute(statement)
+            self._base.execute("CREATE TABLE spilled (place INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB)")
+            self._base.execute("BEGIN")
+        except (OSError, sqlite3.Error) as error:
+            raise self._unusable(error) from error
+        # Open but without a name, the file goes with the process, also with one that is killed.
+        with contextlib.suppress(OSError):
+            self._path.unlink()
 
     def put(self, event: StreamEvent) -> None:
-        self._base.execute("INSERT INTO spilled (event) VALUES (?)", (_encode(event),))
+        try:
+            self._base.execute("INSERT INTO spilled (event) VALUES (?)", (_encode(event),))
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
         self.events += 1
 
     def take(self, most: int, most_bytes: int) -> list[StreamEvent]:
@@ -164,6 +176,12 @@ class _Disk:
     def close(self) -> None:
         self._base.close()
         self._path.unlink(missing_ok=True)
+
+    def _unusable(self, error: Exception) -> SourceError:
+        return SourceError(
+            f"A stream is faster than its reader, and {self._folder} cannot take what waits: {error}. Make room or set "
+            f"another folder; what is lost comes again from history when the stream is started again."
+        )
 
 
 _encode = msgspec.msgpack.Encoder().encode

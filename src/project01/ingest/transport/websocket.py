@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
+from websockets.uri import parse_uri
 
 from project01.domain import AuthenticationError
 from project01.ingest.transport.redaction import redact, redact_data
@@ -64,8 +65,10 @@ class WebSocketSession:
                     f"plan includes the stream; trying again is no use."
                 ) from None
             raise Disconnected(f"status {status}") from None
-        except (OSError, WebSocketException, EOFError) as error:
+        except (OSError, WebSocketException, EOFError, ValueError) as error:
             raise Disconnected(redact(f"{type(error).__name__}: {error}", self._secrets)) from None
+
+        self._refuse_redirect(url)
 
     def send(self, text: str) -> None:
         """Send one text frame; raises `Disconnected`."""
@@ -87,6 +90,13 @@ class WebSocketSession:
         """Close; never raises."""
         with contextlib.suppress(OSError, WebSocketException):
             self._manager.close()
+
+    def _refuse_redirect(self, url: str) -> None:
+        # The library follows redirects also to other hosts, and the next thing we send is the key.
+        reached, asked = self._socket.protocol.uri, parse_uri(url)
+        if (reached.secure, reached.host, reached.port) != (asked.secure, asked.host, asked.port):
+            self.close()
+            raise Disconnected(f"redirected to another host, {reached.host}")
 
     def _gone(self, closed: ConnectionClosed) -> Disconnected:
         if closed.rcvd is None:

@@ -6,11 +6,13 @@ of a company stand in its submissions, older ones in further files that these na
 """
 
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from project01.domain import FUNDAMENTALS
-from project01.ingest.connection import Connection
 from project01.ingest.vendor import Budget, Credential, Dataset, VendorClient, VendorSpec
+
+if TYPE_CHECKING:
+    from project01.ingest.connection import Connection
 
 SPEC = VendorSpec(
     name="edgar",
@@ -49,7 +51,7 @@ SPEC = VendorSpec(
 TICKERS_ADDRESS = "https://www.sec.gov"
 
 
-def connect(connection: Connection) -> VendorClient:
+def connect(connection: "Connection") -> VendorClient:
     """EDGAR, ready to be asked."""
     from project01.ingest.vendors.edgar_client import EdgarClient
 

@@ -6,11 +6,13 @@ minute; a wrong key is answered with 400.
 """
 
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from project01.domain import FUNDAMENTALS
-from project01.ingest.connection import Connection
 from project01.ingest.vendor import Budget, Credential, Dataset, VendorClient, VendorSpec
+
+if TYPE_CHECKING:
+    from project01.ingest.connection import Connection
 
 SPEC = VendorSpec(
     name="fred",
@@ -48,7 +50,7 @@ SPEC = VendorSpec(
 )
 
 
-def connect(connection: Connection) -> VendorClient:
+def connect(connection: "Connection") -> VendorClient:
     """FRED, ready to be asked."""
     from project01.ingest.vendors.fred_client import FredClient
 

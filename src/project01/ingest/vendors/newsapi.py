@@ -16,11 +16,13 @@ query, so older ones are reached by asking for what was published before; querie
 """
 
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from project01.domain import NEWS_TOPIC
-from project01.ingest.connection import Connection
 from project01.ingest.vendor import Budget, Credential, Dataset, VendorClient, VendorSpec
+
+if TYPE_CHECKING:
+    from project01.ingest.connection import Connection
 
 _SHARED = {
     "q": "words to search for, instead of the names of the symbols",
@@ -63,7 +65,7 @@ SPEC = VendorSpec(
 )
 
 
-def connect(connection: Connection) -> VendorClient:
+def connect(connection: "Connection") -> VendorClient:
     """NewsAPI, ready to be asked."""
     from project01.ingest.vendors.newsapi_client import NewsApiClient
 

@@ -6,11 +6,13 @@ users without a subscription; a page of a table holds at most 10,000 rows and na
 """
 
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from project01.domain import FUNDAMENTALS
-from project01.ingest.connection import Connection
 from project01.ingest.vendor import Budget, Credential, Dataset, VendorClient, VendorSpec
+
+if TYPE_CHECKING:
+    from project01.ingest.connection import Connection
 
 SPEC = VendorSpec(
     name="quandl",
@@ -52,7 +54,7 @@ SPEC = VendorSpec(
 )
 
 
-def connect(connection: Connection) -> VendorClient:
+def connect(connection: "Connection") -> VendorClient:
     """Nasdaq Data Link, ready to be asked."""
     from project01.ingest.vendors.quandl_client import QuandlClient
 

@@ -20,11 +20,13 @@ in an answer with status 200; events of compliance come in four partitions, one 
 """
 
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from project01.domain import TWEETS_TOPIC
-from project01.ingest.connection import Connection
 from project01.ingest.vendor import Budget, Credential, Dataset, VendorClient, VendorSpec
+
+if TYPE_CHECKING:
+    from project01.ingest.connection import Connection
 
 _ASKED = {
     "filter": "added to the query in X's language, e.g. 'lang:en -is:retweet'",
@@ -77,7 +79,7 @@ SPEC = VendorSpec(
 )
 
 
-def connect(connection: Connection) -> VendorClient:
+def connect(connection: "Connection") -> VendorClient:
     """X, ready to be asked."""
     from project01.ingest.vendors.twitter_client import TwitterClient
 
