@@ -77,6 +77,7 @@ class Child:
 def _warm() -> None:
     """Have loaded what the first piece of curation would load: that takes longer than a process lives here."""
     import pandas as pd  # noqa: F401 - Polars looks for it
+
     from project01.etl import bar_kernel
 
     none, numbers = np.zeros(0, np.int64), np.zeros(0)

@@ -55,6 +55,11 @@ class Storm:
             assert time.monotonic() < deadline, f"{self}: waited in vain until {what}\n{self._nursery.said()}"
             time.sleep(0.02)
 
+    def wait_until_grown(self, file: Path) -> None:
+        """Let all work until the file is larger than now."""
+        before = file.stat().st_size
+        self.wait_until(lambda: file.stat().st_size > before, f"{file.name} grew")
+
     def pause(self) -> None:
         """A random while: often so short that the process is still finding out where it stood."""
         longest = self.random.choice([0.05, 0.3, 1.0])

@@ -89,7 +89,7 @@ def price_records(rows: pl.DataFrame, received_at: int) -> Iterator[Bar]:
         pl.col("close_last_obs").alias("close"), pl.col("adj_close_last_obs").alias("adj_close"), pl.col("later").alias("first")
     )
     both = pl.concat([marked, restated]).select(
-        pl.format("{}:{}", "symbol", "date"), "symbol", pl.col("date").cast(pl.String), "end", "first", "volume",
+        pl.format("{}:{}", "symbol", "date").alias("id"), "symbol", pl.col("date").cast(pl.String), "end", "first", "volume",
         *(pl.col(name).cast(pl.Float64) for name in _PRICES),
     )  # fmt: skip
     for source_id, symbol, session, end, known, volume, first, high, low, close, adjusted in both.iter_rows():

@@ -78,7 +78,7 @@ def tweet_records(rows: pl.DataFrame, received_at: int) -> Iterator[Tweet]:
     columns = rows.with_columns(
         pl.col("tweet_id").cast(pl.String),
         pl.col("created_at").dt.timestamp("us"),
-        pl.when(pl.col("cashtags") == "").then(pl.lit([], pl.List(pl.String))).otherwise(pl.col("cashtags").str.split(",")),
+        pl.col("cashtags").str.split(",").list.filter(pl.element() != ""),
     )
     for row in columns.iter_rows(named=True):
         rest = {"is_retweet": row["is_retweet"], "friends": row["friends"]}

@@ -97,16 +97,22 @@ def in_slices(rows: pl.DataFrame, make: Callable[[pl.DataFrame], Iterator[Record
         yield list(make(part))
 
 
-def trades_back(lake: Lake, where: pl.Expr | bool = True) -> pl.DataFrame:
-    """The lake's trades in the form of the file, with `place`; `suspicious` comes from the raw messages."""
+def suspicious(lake: Lake) -> pl.Series:
+    """Ids of trades that the file marks as suspicious, out of the raw messages."""
+    marked = pl.col("value").str.contains('"suspicious":true', literal=True)
+    rows = lake.scan("raw_ticks").filter(pl.col("kind") == "trade", marked).select("source_id")
+    return rows.collect(engine="streaming")["source_id"]
+
+
+def trades_back(lake: Lake, odd: pl.Series, where: pl.Expr | bool = True) -> pl.DataFrame:
+    """The lake's trades in the form of the file, with `place`; `odd` are the suspicious ones' ids."""
     rows = lake.scan("trades").filter(pl.col("source") == SOURCE, where)
     found = rows.select(
         pl.col("sequence").cast(pl.UInt32).alias("place"), "symbol", pl.col("event_time").alias("ts"), "price",
-        pl.col("size").cast(pl.Int64), "exchange", pl.col("conditions").alias("condition"), "source_id",
-    ).collect()  # fmt: skip
-    odd = lake.scan("raw_ticks").filter(pl.col("value").str.contains('"suspicious":true', literal=True))
-    names = odd.filter(pl.col("kind") == "trade").select("source_id").collect()["source_id"]
-    return found.with_columns(pl.col("source_id").is_in(names.implode()).alias("suspicious")).drop("source_id").sort("place")
+        pl.col("size").cast(pl.Int64), "exchange", pl.col("conditions").alias("condition"),
+        pl.col("source_id").is_in(odd.implode()).alias("suspicious"),
+    )  # fmt: skip
+    return found.collect().sort("place")
 
 
 def quotes_back(lake: Lake, where: pl.Expr | bool = True) -> pl.DataFrame:

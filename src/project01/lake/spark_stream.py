@@ -60,7 +60,7 @@ class TopicSink:
                 raise BusError(
                     f"Topic {self.topic}, partition {number}: offsets {begin} to {held[number].first - 1} were removed "
                     f"from the bus before they landed. Fetch them again from their source. To go on without them, run "
-                    f"`project01 land --topic {self.topic} --accept-loss` once, then start Spark again."
+                    f"`project01 land --topics {self.topic} --accept-loss` once, then start Spark again."
                 )
             if begin > held[number].next:
                 raise BusError(
