@@ -24,6 +24,12 @@ def figures(*arguments: object, **environment: str):
 
 def test_every_vendor_has_its_command() -> None:
     assert list(COMMANDS) == list(VENDORS)
+    for name, (_, example) in COMMANDS.items():
+        words = example.split()
+        options = dict(zip(words[::2], words[1::2], strict=False))
+        dataset = VENDORS[name].dataset(options.get("--dataset", VENDORS[name].datasets[0].name))
+        assert dataset.stream if "--stream" in words else dataset.history
+        assert options.get("--set", "span=").split("=")[0] in {"span", *dataset.parameters}
 
 
 def test_a_simulated_stream_reaches_the_lake_once(tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ def test_nullable_columns_may_be_absent_and_become_null() -> None:
 
 
 def test_a_missing_required_column_is_named() -> None:
-    with pytest.raises(SchemaError, match=r"test: missing column\(s\) close; found source"):
-        conform(bar_row().drop_columns("close"), BARS.schema, where="test")
+    with pytest.raises(SchemaError, match=r"test: missing column\(s\) symbol; found source"):
+        conform(bar_row().drop_columns("symbol"), BARS.schema, where="test")
 
 
 def test_a_null_in_a_required_column_is_refused() -> None:

@@ -157,6 +157,6 @@ def test_a_batch_takes_no_other_columns() -> None:
 
 
 def test_the_stamp_refuses_what_the_gate_would_have() -> None:
-    batch = Batch.of(BARS, row().with_columns(close=pl.lit(None, dtype=pl.Float64)))
-    with pytest.raises(SchemaError, match="close holds 1 nulls"):
-        stamped(BARS, batch.rows, NOW)
+    batch = Batch.of(BARS, row())
+    with pytest.raises(SchemaError, match="session holds 1 nulls"):
+        stamped(BARS, batch.rows.with_columns(session=pl.lit(None, dtype=pl.Date)), NOW)

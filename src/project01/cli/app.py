@@ -14,6 +14,8 @@ import typer
 
 from project01.cli import config, ingest, inspect, lake, live, steps
 
+_LOG_LEVELS = ("debug", "info", "warning")
+
 app = typer.Typer(
     name="project01",
     help="""A private quantitative analyst: forecasts for stocks, each with its own error.
@@ -25,7 +27,9 @@ app = typer.Typer(
       project01 forecast --as-of 2017-06-30 --out runs/mine
       project01 doctor
     """,
-    epilog="Exit codes: 0 done, 1 failed, 2 cannot be done as asked. Shell completion: project01 --install-completion",
+    epilog="""Exit codes: 0 done, 1 failed, 2 cannot be done as asked. Shell completion: project01 --install-completion
+
+    PROJECT01_LOG=debug (or info, warning) in the environment writes a log to the error output; it holds no keys.""",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -54,6 +58,23 @@ def options(
     ] = False,
 ) -> None:
     """Options that stand before the command."""
+
+
+def _start_log(level: str) -> None:
+    if not level:
+        return
+    import logging
+
+    if level not in _LOG_LEVELS:
+        from project01.domain import InputError
+
+        raise InputError(f"PROJECT01_LOG is {level!r}; set it to one of {', '.join(_LOG_LEVELS)}.")
+
+    logging.basicConfig(
+        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # Thousands of lines for each function that is compiled.
+    logging.getLogger("numba").setLevel(logging.WARNING)
 
 
 def _report(error: Exception) -> int:
@@ -96,6 +117,7 @@ def main() -> None:
     """Run the command line and exit with its code."""
     sys.unraisablehook = _keep_interrupts
     try:
+        _start_log(os.environ.get("PROJECT01_LOG", "").lower())
         app()
     except KeyboardInterrupt:
         _stopped()

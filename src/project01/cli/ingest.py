@@ -19,12 +19,12 @@ app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 # Name, what it brings, an example; the order of the registry, which a test compares.
 VENDORS: dict[str, tuple[str, str]] = {
-    "polygon": ("Polygon.io / Massive", "--dataset aggregates --symbols AAPL,MSFT --from 2026-11-02 --set span=1m"),
-    "bloomberg": ("Bloomberg", "--dataset daily --symbols AAPL,BRK.B --from 2026-01-02"),
+    "polygon": ("Polygon.io / Massive", "--symbols AAPL,MSFT --from 2026-11-02 --set span=1m"),
+    "bloomberg": ("Bloomberg", "--symbols AAPL,BRK.B --from 2026-01-02"),
     "ravenpack": ("RavenPack", "--dataset analytics --symbols AAPL --from 2026-11-01"),
-    "newsapi": ("NewsAPI", "--dataset everything --symbols AAPL,MSFT --from 2026-11-20"),
+    "newsapi": ("NewsAPI", "--symbols AAPL,MSFT --from 2026-11-20"),
     "twitter": ("Twitter / X", "--dataset stream --symbols AAPL,TSLA --stream"),
-    "lseg": ("Refinitiv / LSEG", "--dataset history --symbols AAPL --from 2026-01-02"),
+    "lseg": ("Refinitiv / LSEG", "--dataset bars --symbols AAPL --from 2026-01-02"),
     "quandl": ("Nasdaq Data Link (Quandl)", "--dataset timeseries --symbols LBMA/GOLD"),
     "fred": ("FRED / ALFRED", "--dataset observations --symbols UNRATE,GDPC1"),
     "edgar": ("SEC EDGAR", "--dataset company_facts --symbols AAPL,MSFT"),

@@ -44,7 +44,8 @@ CURATED = TableSpec(
     ),
     ("topic", "topic_id", "partition", "next_offset"),
 )
-_COMPACT_EVERY = 32
+_TEND_EVERY = 32
+_SMALL_FILES = 32
 
 
 @dataclass
@@ -94,7 +95,6 @@ class Curator:
 
     def __init__(self, raw: Lake, curated: Lake | None = None, *, rows: int = 200_000) -> None:
         self._raw, self._curated, self._rows = raw, curated or raw, rows
-        self._rounds = 0
 
     def run(self, topic: str) -> Iterator[CurationCounts]:
         """Curate all that has landed and was not curated yet, piece by piece.
@@ -104,19 +104,24 @@ class Curator:
         Raises:
             LakeError: a table cannot be read or written; the pieces before are done.
         """
+        rounds = 0
         while pieces := self._pieces(topic):
             for piece in pieces:
                 rows = self._read(topic, piece)
                 if rows.height:
                     yield self._curate(topic, rows)
                     self._note(topic, rows)
-                self._rounds += 1
-                if self._rounds % _COMPACT_EVERY == 0:
-                    self._compact()
+                rounds += 1
+                if rounds % _TEND_EVERY == 0:
+                    self._tend()
+        # Whoever follows a topic comes here with one small piece after another.
+        if rounds % _TEND_EVERY:
+            self._tend()
 
-    def _compact(self) -> None:
-        for name in (CURATED.name, *(name for name in TABLES if self._curated.exists(name))):
-            self._curated.compact(name)
+    def _tend(self) -> None:
+        for name in (CURATED.name, *TABLES):
+            if self._curated.small_files(name) >= _SMALL_FILES:
+                self._curated.compact(name)
 
     def _pieces(self, topic: str) -> list[list[_Stretch]]:
         """What is to be done, in pieces of at most so many messages; a partition is done before the next begins."""

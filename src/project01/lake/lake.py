@@ -50,6 +50,7 @@ from project01.lake.order import (
 )
 
 SAFE_RETENTION_HOURS = 168
+SMALL_FILE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -257,6 +258,15 @@ class Lake:
 
         with told_clearly(f"Compacting table {name}", self.location):
             return until_committed(name, attempt)
+
+    def small_files(self, name: str) -> int:
+        """How many data files are well below the size that compaction makes; 0 for a table that is not there."""
+        with told_clearly(f"Opening table {name}", self.location):
+            handle = open_table(self.location, name)
+            if handle is None:
+                return 0
+            sizes = pl.DataFrame(handle.get_add_actions(flatten=True))["size_bytes"]
+            return int((sizes < SMALL_FILE_BYTES).sum())
 
     def vacuum(
         self, name: str, retention_hours: int = SAFE_RETENTION_HOURS, *, allow_short_retention: bool = False

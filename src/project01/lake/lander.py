@@ -147,18 +147,24 @@ class Lander:
         _LOG.warning("topic %s: going on without %s, removed by retention before they were landed", self._topic, told)
 
     def _gather(self, consumer: Consumer, stop: Event, linger_s: float) -> list[Message]:
-        """Messages up to one of the limits; an empty list when none came within the age limit."""
+        """Messages up to one of the limits; an empty list when none came within `linger_s`.
+
+        While the bus has more than is asked for, it goes on to the age limit: many small commits would only have to be
+        joined later.
+        """
         limits = self._limits
-        messages: list[Message] = consumer.poll(limits.poll, limits.age_s)
-        deadline = time.monotonic() + linger_s
+        messages: list[Message] = consumer.poll(limits.poll, linger_s)
+        began, more = time.monotonic(), len(messages) == limits.poll
         size = sum(len(message.value) for message in messages)
         while messages and len(messages) < limits.rows and size < limits.size_bytes and not stop.is_set():
-            left = deadline - time.monotonic()
+            left = began + (limits.age_s if more else linger_s) - time.monotonic()
             if left <= 0:
                 break
-            more = consumer.poll(min(limits.poll, limits.rows - len(messages)), left)
-            messages += more
-            size += sum(len(message.value) for message in more)
+            wanted = min(limits.poll, limits.rows - len(messages))
+            found = consumer.poll(wanted, left)
+            messages += found
+            more = len(found) == wanted
+            size += sum(len(message.value) for message in found)
         return messages
 
     def _tend(self) -> None:

@@ -8,7 +8,7 @@ from deltalake import DeltaTable
 from project01.domain import TableSpec, raw_table
 from project01.lake.commits import check_schema, commit_append, open_or_create, open_table, until_committed
 from project01.lake.faults import told_clearly
-from project01.lake.lake import Compaction, Lake
+from project01.lake.lake import SMALL_FILE_BYTES, Compaction, Lake
 from project01.lake.landing import LandingBatch, check_repeated, landed_offsets, landing_commit, rows_to_land
 
 # Whoever wants to know what a topic held at a time asks by offset or published_at, never by table version: so the log
@@ -18,7 +18,6 @@ RAW_PROPERTIES = {
     "delta.logRetentionDuration": "interval 2 days",
     "delta.dataSkippingStatsColumns": "topic_id,partition,offset,published_at,source,event_time,knowledge_time",
 }
-_SMALL_FILE_BYTES = 64 << 20
 
 
 class RawTable:
@@ -98,13 +97,8 @@ class RawTable:
 
     def small_files(self) -> int:
         """How many data files are well below the size that compaction makes; 0 for a table that is not there."""
-        with told_clearly(f"Opening table {self._spec.name}", self._lake.location):
-            handle = open_table(self._lake.location, self._spec.name)
-            if handle is None:
-                return 0
-            sizes = pl.DataFrame(handle.get_add_actions(flatten=True))["size_bytes"]
-            return int((sizes < _SMALL_FILE_BYTES).sum())
+        return self._lake.small_files(self._spec.name)
 
     def compact(self) -> Compaction:
         """Join small files, those just joined included until they reach a good size."""
-        return self._lake.compact(self._spec.name, target_bytes=2 * _SMALL_FILE_BYTES)
+        return self._lake.compact(self._spec.name, target_bytes=2 * SMALL_FILE_BYTES)

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,6 +174,6 @@ def test_an_object_is_cut_where_a_parser_would(values: dict[str, Any]) -> None:
 
 @given(st.lists(st.sampled_from([BAR, TRADE, QUOTE, STATUS, BAR | {"o": 0}, 7, None, {"ev": 3}]), max_size=12))
 def test_counts_add_up_whatever_is_mixed(events: list[Any]) -> None:
-    decoded = make().decode("quotes", orjson.dumps(events), NOW)
+    decoded = make().decode("quotes", msgspec.json.encode(events), NOW)
     assert decoded.elements == len(events)
     assert decoded.accepted == sum(event in (BAR, TRADE, QUOTE, STATUS) for event in events)

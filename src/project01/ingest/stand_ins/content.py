@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import orjson
+import msgspec
 
 from project01.ingest.stand_ins.faults import FaultKind
 
@@ -56,14 +56,14 @@ def drift(kind: FaultKind, body: bytes, field: str) -> bytes:
     Other faults, and a body without such a list, give the body as it is. Ten megabytes are put into the first only.
     """
     change = _CHANGES.get(kind)
-    whole = {"": orjson.loads(body)}
+    whole = {"": msgspec.json.decode(body)}
     elements = _first_list(whole)
     if change is None or elements is None:
         return body
     touched = 1 if kind == "ten_megabytes" else len(elements)
     elements[:] = change(elements[:touched], field) + elements[touched:]
-    text = orjson.dumps(whole[""])
-    return text.replace(orjson.dumps(_NAN), b"NaN").replace(orjson.dumps(_SURROGATE), b'"\\ud800"')
+    text = msgspec.json.encode(whole[""])
+    return text.replace(msgspec.json.encode(_NAN), b"NaN").replace(msgspec.json.encode(_SURROGATE), b'"\\ud800"')
 
 
 def _first_list(value: object) -> Elements | None:

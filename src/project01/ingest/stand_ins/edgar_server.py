@@ -8,7 +8,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any
 
-import orjson
+import msgspec
 
 from project01.ingest.stand_ins.content import drift
 from project01.ingest.stand_ins.exchange import Reply, Request
@@ -135,7 +135,7 @@ class EdgarStandIn(FundamentalsStandIn):
             for cik, symbol in self._names.items()
         ]
         if request.fault is not None:
-            rows = json.loads(drift(request.fault, orjson.dumps(rows), "ticker"))
+            rows = json.loads(drift(request.fault, msgspec.json.encode(rows), "ticker"))
         return Reply(200, _written({str(number): row for number, row in enumerate(rows)}))
 
     def _facts(self, request: Request, cik: int) -> Reply:
@@ -150,7 +150,7 @@ class EdgarStandIn(FundamentalsStandIn):
                     number.concept, {"label": number.concept, "description": "Simulated.", "units": {}}
                 )
                 concept["units"].setdefault(number.unit, []).append(_fact(filing, number))
-        body = orjson.dumps({"cik": cik, "entityName": f"Simulated {self._names.get(cik)}", "facts": facts})
+        body = msgspec.json.encode({"cik": cik, "entityName": f"Simulated {self._names.get(cik)}", "facts": facts})
         return Reply(200, body if request.fault is None else drift(request.fault, body, "val"))
 
     def _submissions(self, request: Request, cik: int, part: int) -> Reply:
@@ -159,7 +159,7 @@ class EdgarStandIn(FundamentalsStandIn):
         rows = [filing.row() for filing in sorted(self._of[cik], key=lambda each: each.filed, reverse=True)]
         self.sent.update(f"{cik}:filing:{filing.accession}" for filing in self._of[cik])
         if request.fault is not None:
-            rows = json.loads(drift(request.fault, orjson.dumps(rows), "form"))
+            rows = json.loads(drift(request.fault, msgspec.json.encode(rows), "form"))
         pieces = [rows[at : at + self._recent_limit] for at in range(0, len(rows), self._recent_limit)]
         if part > 0:
             return Reply(200, _written(_columns(pieces[part]))) if part < len(pieces) else _absent()

@@ -8,7 +8,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
-import orjson
+import msgspec
 
 from project01.ingest.stand_ins.content import drift
 from project01.ingest.stand_ins.exchange import Reply, Request
@@ -73,7 +73,7 @@ class FredStandIn(FundamentalsStandIn):
         if request.first("file_type") != "json":
             return _bad("This stand-in speaks file_type=json only.")
         if request.fault == "error_body_200":
-            return Reply(200, orjson.dumps({"error_code": 500, "error_message": "Internal Server Error"}))
+            return Reply(200, msgspec.json.encode({"error_code": 500, "error_message": "Internal Server Error"}))
         if request.path in ("/fred/release/dates", "/fred/releases/dates"):
             return self._page(request, self._releases(request), "release_dates", "date")
         if request.first("series_id") not in self._spans:
@@ -158,7 +158,7 @@ class FredStandIn(FundamentalsStandIn):
         return Reply(200, self._drifted(request, envelope, field))
 
     def _drifted(self, request: Request, content: dict[str, Any], field: str) -> bytes:
-        body = orjson.dumps(content)
+        body = msgspec.json.encode(content)
         return body if request.fault is None or not field else drift(request.fault, body, field)
 
 
@@ -182,7 +182,7 @@ def _day(request: Request, name: str, default: date | None = None) -> date:
 
 
 def _bad(message: str) -> Reply:
-    return Reply(400, orjson.dumps({"error_code": 400, "error_message": f"Bad Request.  {message}"}))
+    return Reply(400, msgspec.json.encode({"error_code": 400, "error_message": f"Bad Request.  {message}"}))
 
 
 def made_up(symbols: Sequence[str], seed: int, months: int = 36) -> list[Vintage]:

@@ -7,7 +7,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, Final
 
-import orjson
+import msgspec
 
 from project01.ingest.stand_ins.content import drift
 from project01.ingest.stand_ins.exchange import Reply, Request
@@ -105,7 +105,7 @@ class NewsApiStandIn(FundamentalsStandIn):
             first += limit
         page = found[first : first + limit]
         self.sent.update(id_of(article["url"]) for article in page)
-        body = orjson.dumps({"status": "ok", "totalResults": len(found), "articles": page})
+        body = msgspec.json.encode({"status": "ok", "totalResults": len(found), "articles": page})
         return Reply(body=body if request.fault is None else drift(request.fault, body, "title"))
 
     def _newest_first(self) -> list[Article]:
@@ -142,7 +142,7 @@ def _mentions(article: Article, query: str) -> bool:
 
 
 def _error(status: int, code: str, message: str) -> Reply:
-    return Reply(status, orjson.dumps({"status": "error", "code": code, "message": message}))
+    return Reply(status, msgspec.json.encode({"status": "error", "code": code, "message": message}))
 
 
 def stand_in(

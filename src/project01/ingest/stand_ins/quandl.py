@@ -6,7 +6,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
-import orjson
+import msgspec
 
 from project01.ingest.stand_ins.exchange import Reply, Request
 from project01.ingest.stand_ins.faults import NO_FAULTS, FaultScript
@@ -140,12 +140,12 @@ def _changed(request: Request, names: list[str], rows: list[Row], field: str) ->
 
 
 def _written(content: dict[str, Any]) -> bytes:
-    text = orjson.dumps(content)
-    return text.replace(orjson.dumps(_NAN), b"NaN").replace(orjson.dumps(_SURROGATE), b'"\\ud800"')
+    text = msgspec.json.encode(content)
+    return text.replace(msgspec.json.encode(_NAN), b"NaN").replace(msgspec.json.encode(_SURROGATE), b'"\\ud800"')
 
 
 def _error(status: int, code: str, message: str) -> Reply:
-    return Reply(status, orjson.dumps({"quandl_error": {"code": code, "message": message}}))
+    return Reply(status, msgspec.json.encode({"quandl_error": {"code": code, "message": message}}))
 
 
 def _made_up_series(codes: Sequence[str], generator: Random, days: int) -> dict[str, list[Row]]:

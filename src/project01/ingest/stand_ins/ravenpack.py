@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import orjson
+import msgspec
 from pydantic import SecretStr
 
 from project01.domain import SystemClock
@@ -162,7 +162,7 @@ class RavenPackStandIn:
         if request.headers.get("api_key") != self._key:
             return _error(401, "AuthenticationError", "The API key is not valid")
         if request.fault == "error_body_200":
-            return Reply(200, orjson.dumps({"errors": [{"type": "InternalError", "reason": "try later"}]}))
+            return Reply(200, msgspec.json.encode({"errors": [{"type": "InternalError", "reason": "try later"}]}))
         if request.path.startswith("/feed/"):
             return Reply(lines=self._feed())
         _, kind, *rest = request.path.strip("/").split("/")
@@ -172,14 +172,14 @@ class RavenPackStandIn:
         return answers[kind](request)
 
     def _query(self, request: Request) -> Reply:
-        body = orjson.dumps({"records": self._between(request)})
+        body = msgspec.json.encode({"records": self._between(request)})
         return Reply(200, body if request.fault is None else drift(request.fault, body, "EVENT_SENTIMENT_SCORE"))
 
     def _ask_for_file(self, request: Request) -> Reply:
-        asked = orjson.loads(request.body)
+        asked = msgspec.json.decode(request.body)
         token = f"{hash_of(0, asked['start_date'], asked['end_date']):X}"
         self._jobs.setdefault(token, tuple(self._between(request)))
-        return Reply(202, orjson.dumps({"token": token, "status": "ENQUEUED"}))
+        return Reply(202, msgspec.json.encode({"token": token, "status": "ENQUEUED"}))
 
     def _file(self, request: Request) -> Reply:
         records = self._jobs.get(request.path.rpartition("/")[2], ())
@@ -191,10 +191,10 @@ class RavenPackStandIn:
         job = {"token": token, "status": "PROCESSING"}
         if self._polls[token] > 1:
             job |= {"status": "COMPLETED", "url": f"{self.server.http_url}/1.0/files/{token}"}
-        return Reply(200, orjson.dumps(job))
+        return Reply(200, msgspec.json.encode(job))
 
     def _between(self, request: Request) -> list[Record]:
-        asked = orjson.loads(request.body)
+        asked = msgspec.json.decode(request.body)
         start, end = (datetime.fromisoformat(asked[name]).replace(tzinfo=UTC) for name in ("start_date", "end_date"))
         known = [record_of(found) for found in self._tape.until_now()]
         return [record for record in known if start <= _when(record) < end]
@@ -207,7 +207,7 @@ class RavenPackStandIn:
             found = self._tape.next_after(number, _POLL_S)
             if found is not None:
                 number = found.number
-                yield orjson.dumps(record_of(found))
+                yield msgspec.json.encode(record_of(found))
             elif time.monotonic() - quiet_since >= _KEEP_ALIVE_S:
                 yield b""
             else:
@@ -220,7 +220,7 @@ def _when(record: Record) -> datetime:
 
 
 def _error(status: int, kind: str, reason: str) -> Reply:
-    return Reply(status, orjson.dumps({"endpoint": "", "errors": [{"type": kind, "reason": reason}]}))
+    return Reply(status, msgspec.json.encode({"endpoint": "", "errors": [{"type": kind, "reason": reason}]}))
 
 
 def stand_in(

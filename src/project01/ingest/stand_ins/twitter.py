@@ -11,7 +11,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Final, Self
 
-import orjson
+import msgspec
 from pydantic import SecretStr
 
 from project01.domain import Clock, SystemClock
@@ -44,7 +44,7 @@ class TwitterStandIn:
         rules: of the filtered stream: id, value, tag.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as `stand_in`
         self,
         *,
         symbols: Sequence[str],
@@ -193,7 +193,7 @@ class TwitterStandIn:
         body: dict[str, Any] = {"meta": meta}
         if page:
             body = {"data": page, "includes": _includes(page), "meta": meta}
-        text = orjson.dumps(body)
+        text = msgspec.json.encode(body)
         return Reply(body=text if request.fault is None else drift(request.fault, text, "text"))
 
     def _looked_up(self, request: Request) -> Reply:
@@ -203,7 +203,7 @@ class TwitterStandIn:
         asked = request.first("ids").split(",")
         body: dict[str, Any] = {"data": [{"id": each, "text": ""} for each in asked if each in standing]}
         body["errors"] = [_missing(each) for each in asked if each not in standing]
-        text = orjson.dumps({name: value for name, value in body.items() if value})
+        text = msgspec.json.encode({name: value for name, value in body.items() if value})
         if request.fault == "error_body_200":
             return _error(200, "Service Unavailable", "made to fail")
         return Reply(body=text if request.fault is None else drift(request.fault, text, "id"))
@@ -212,7 +212,7 @@ class TwitterStandIn:
         with self._lock:
             if request.method == "GET":
                 return _json(200, {"data": self.rules, "meta": {"sent": iso(time.time_ns() // 1000)}})
-            order = orjson.loads(request.body)
+            order = msgspec.json.decode(request.body)
             if "delete" in order:
                 gone = set(order["delete"]["ids"])
                 self.rules = [rule for rule in self.rules if rule["id"] not in gone]
@@ -263,7 +263,8 @@ class TwitterStandIn:
         return [{"id": rule["id"], "tag": rule["tag"]} for rule in matching]
 
     def _line(self, post: Post) -> bytes:
-        return orjson.dumps({"data": post, "includes": _includes([post]), "matching_rules": self._matching(post)})
+        line = {"data": post, "includes": _includes([post]), "matching_rules": self._matching(post)}
+        return msgspec.json.encode(line)
 
     def _events(self) -> list[dict[str, Any]]:
         return [self._event(number) for number in self._erasures.published]
@@ -284,13 +285,13 @@ class TwitterStandIn:
         start = _micros(request.first("start_time"))
         subscription = self._erasures.subscribe()
         if start is not None:
-            yield from (orjson.dumps({"data": e}) for e in self._events() if _happened(e) >= start)
+            yield from (msgspec.json.encode({"data": e}) for e in self._events() if _happened(e) >= start)
         quiet_since = time.monotonic()
         while not self.server.stopping.is_set():
             number = subscription.next(_POLL_S)
             if number is None and time.monotonic() - quiet_since < self._keep_alive_s:
                 continue
-            yield b"" if number is None else orjson.dumps({"data": self._event(number)})
+            yield b"" if number is None else msgspec.json.encode({"data": self._event(number)})
             quiet_since = time.monotonic()
 
 
@@ -336,7 +337,7 @@ def _missing(post_id: str) -> dict[str, str]:
 
 
 def _json(status: int, content: object) -> Reply:
-    return Reply(status, orjson.dumps(content))
+    return Reply(status, msgspec.json.encode(content))
 
 
 def _error(status: int, title: str, detail: str) -> Reply:
@@ -344,7 +345,7 @@ def _error(status: int, title: str, detail: str) -> Reply:
     return _json(status, {"errors": [problem]} if status == 200 else problem)
 
 
-def stand_in(
+def stand_in(  # noqa: PLR0913 - each is one knob of the server
     *,
     symbols: Sequence[str] = ("AAPL", "MSFT", "BRK.B"),
     seed: int = 7,
