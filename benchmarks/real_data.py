@@ -1,4 +1,4 @@
-"""All the shared real data the whole way: bus, raw tables, curated tables, and back, compared with the files row by row.
+"""All the shared real data the whole way: bus, raw tables, curated tables, and back, compared with the files by row.
 
 Each set runs in a process of its own, so that its peak memory is its own. FRED's vintages and pystock's filings come
 through the vendors' own clients from local servers that speak the vendors' protocols; everything else is published as
@@ -226,7 +226,9 @@ def child(options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS), help="sets to take")
-    parser.add_argument("--kafka", action="store_true", help="through a real broker (Java 17, Maven), not a SQLite file")
+    parser.add_argument(
+        "--kafka", action="store_true", help="through a real broker (Java 17, Maven) in place of SQLite"
+    )
     parser.add_argument("--day", type=date.fromisoformat, help="of the ticks, only this day")
     default = Path(os.environ.get("PROJECT01_SHARED_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--data", type=Path, default=default, help="folder of the shared data")

@@ -68,9 +68,8 @@ def same(what: str, found: Iterable[Any], expected: Iterable[Any]) -> None:
     """Both hold the same items equally often; what differs is named."""
     there, wanted = Counter(found), Counter(expected)
     more, fewer = there - wanted, wanted - there
-    assert not (more or fewer), (
-        f"{what}: {more.total()} too many, such as {list(more)[:3]}; {fewer.total()} missing, such as {list(fewer)[:3]}"
-    )
+    told = f"{more.total()} too many, such as {list(more)[:3]}; {fewer.total()} missing, such as {list(fewer)[:3]}"
+    assert more == fewer, f"{what}: {told}"
 
 
 def check_raw(lake: Lake, topic: str, messages: list[Message]) -> None:

@@ -1,4 +1,4 @@
-"""A vendor whose history is numbered: page n always holds the same records, and the cursor is the next page's number."""
+"""A vendor with numbered pages: page n always holds the same records, and the cursor is the next page's number."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,17 +24,17 @@ class NumberedSource:
     def __init__(self, enough: Callable[[int], bool], pause_s: float = 0.0) -> None:
         self._enough, self._pause_s = enough, pause_s
 
-    def history(self, query: Query, cursor: str | None = None) -> Iterator[Page]:
+    def history(self, _query: Query, cursor: str | None = None) -> Iterator[Page]:
         number = int(cursor or 0)
         while not self._enough(number):
             yield Page(decoded=Decoded(records_of_page(number)), cursor=str(number + 1))
             number += 1
             time.sleep(self._pause_s)
 
-    def stream(self, query: Query, stop: Event) -> Iterator[Page]:
+    def stream(self, _query: Query, _stop: Event) -> Iterator[Page]:
         raise NotImplementedError
 
-    def decode(self, dataset: str, payload: bytes, received_at: int) -> Decoded:
+    def decode(self, _dataset: str, _payload: bytes, _received_at: int) -> Decoded:
         raise NotImplementedError
 
     def close(self) -> None:

@@ -83,7 +83,6 @@ class Storm:
         return f"seed {self._seed}, after {self.kills} kills"
 
 
-
 def grown(folder: Path, table: str) -> bool:
     """Whether the table has a first commit."""
     return (folder / "lake" / table / "_delta_log" / f"{1:020}.json").exists()

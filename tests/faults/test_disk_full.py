@@ -99,6 +99,7 @@ def test_a_disk_that_is_full_at_any_moment_loses_and_repeats_nothing(
     assert_whole(place, expected)
 
 
+@pytest.mark.slow
 def test_curating_on_a_full_disk_keeps_what_was_curated(
     tmp_path: Path, small_disk: Path, expected: dict[str, str], leave: Callable[[int], None]
 ) -> None:

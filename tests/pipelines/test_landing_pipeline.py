@@ -180,6 +180,15 @@ def test_following_lands_what_comes_and_stops_in_order(place: Place) -> None:
     assert (done[TICKS].landed, done[TICKS].rows["trades"]) == (2, 2)
 
 
+@pytest.mark.slow
+def test_the_files_of_curated_tables_stay_few(place: Place) -> None:
+    for second in range(40):
+        bring(place, [trade(f"t{second}", second, 10.0)])
+    counts = {name: place.lake.small_files(name) for name in ("trades", "bars", "curated")}
+    assert max(counts.values()) < 32, counts
+    assert len(closes(place)) == 40
+
+
 def test_processes_that_start_at_once_make_the_topics_once(place: Place) -> None:
     ready, failures = threading.Barrier(8), []
 

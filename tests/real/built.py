@@ -12,7 +12,11 @@ _CONDITIONAL = any_bit(9, 13, 14, 25)
 
 def both(lake: Lake) -> pl.DataFrame:
     """The vendor's second bars of the days of the trades, each beside the one built from them (null where none is)."""
-    bars = lake.scan("bars").filter(pl.col("interval") == "1s").select("source", "symbol", "session", "event_time", *FIELDS)
+    bars = (
+        lake.scan("bars")
+        .filter(pl.col("interval") == "1s")
+        .select("source", "symbol", "session", "event_time", *FIELDS)
+    )
     own = bars.filter(pl.col("source") == "algoseek").collect()
     built = bars.filter(pl.col("source") == "built:algoseek").collect()
     days = built.select("symbol", "session").unique()
@@ -22,7 +26,7 @@ def both(lake: Lake) -> pl.DataFrame:
 
 
 def shares(pairs: pl.DataFrame) -> pl.DataFrame:
-    """By symbol: how many bars, how many were built too, and the share of those built that are equal, field by field."""
+    """By symbol: how many bars, how many were built too, and the share of those that are equal, field by field."""
     equal = (pl.col(field).eq_missing(pl.col(f"{field}_built")).mean().alias(field) for field in FIELDS)
     return pairs.group_by("symbol").agg(pl.len().alias("bars"), pl.col("built").sum(), *equal).sort("symbol")
 

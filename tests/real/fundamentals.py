@@ -71,7 +71,7 @@ def prices(folder: Path) -> pl.DataFrame:
 
 
 def _openings(days: pl.Series) -> pl.Series:
-    """The first open after each day, microseconds UTC: an archive is there before it, and not before its day's close."""
+    """The first open after each day, microseconds UTC: an archive is there before it, not before its day's close."""
     sessions = trading_calendar().as_frame().select(pl.col("session").alias("#session"), "open_at")
     asked = pl.DataFrame({"#day": days.dt.offset_by("1d"), "#place": pl.int_range(days.len(), eager=True)})
     found = asked.sort("#day").join_asof(sessions, left_on="#day", right_on="#session", strategy="forward")
@@ -82,14 +82,19 @@ def price_records(rows: pl.DataFrame, received_at: int) -> Iterator[Bar]:
     """The bar as first published, and a second version where the next archive showed other prices."""
     at_four = pl.col("date").dt.combine(pl.time(16)).dt.replace_time_zone(NEW_YORK).dt.timestamp("us")
     marked = rows.with_columns(
-        at_four.alias("end"), _openings(rows["file_date"]).alias("first"), _openings(rows["last_obs_file_date"]).alias("later")
+        at_four.alias("end"),
+        _openings(rows["file_date"]).alias("first"),
+        _openings(rows["last_obs_file_date"]).alias("later"),
     )
     other = (pl.col("close") != pl.col("close_last_obs")) | (pl.col("adj_close") != pl.col("adj_close_last_obs"))
     restated = marked.filter(other).with_columns(
-        pl.col("close_last_obs").alias("close"), pl.col("adj_close_last_obs").alias("adj_close"), pl.col("later").alias("first")
+        pl.col("close_last_obs").alias("close"),
+        pl.col("adj_close_last_obs").alias("adj_close"),
+        pl.col("later").alias("first"),
     )
     both = pl.concat([marked, restated]).select(
-        pl.format("{}:{}", "symbol", "date").alias("id"), "symbol", pl.col("date").cast(pl.String), "end", "first", "volume",
+        pl.format("{}:{}", "symbol", "date").alias("id"), "symbol", pl.col("date").cast(pl.String),
+        "end", "first", "volume",
         *(pl.col(name).cast(pl.Float64) for name in _PRICES),
     )  # fmt: skip
     for source_id, symbol, session, end, known, volume, first, high, low, close, adjusted in both.iter_rows():

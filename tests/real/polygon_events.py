@@ -9,8 +9,8 @@ from project01.lake import Lake
 
 # Exchanges go by number on Polygon's socket, by letter on the tapes.
 NUMBER_OF = {
-    "A": 1, "B": 2, "C": 3, "D": 4, "I": 6, "J": 7, "K": 8, "M": 9, "N": 10, "P": 11, "Q": 12, "W": 16, "X": 17, "Y": 18,
-    "Z": 19,
+    "A": 1, "B": 2, "C": 3, "D": 4, "I": 6, "J": 7, "K": 8, "M": 9, "N": 10, "P": 11, "Q": 12, "W": 16, "X": 17,
+    "Y": 18, "Z": 19,
 }  # fmt: skip
 _TAPE_OF = {"SPY": 2}  # the others of the sample are listed in New York
 _LETTER_OF = {str(number): letter for letter, number in NUMBER_OF.items()}

@@ -70,8 +70,14 @@ def test_filings_through_edgar_and_what_was_restated(shared_data: Path, tmp_path
         numbers = {filing.fact_id(number) for filing in server.filings for number in filing.numbers}
     assert records == len(numbers)
     assert landed(place, "fundamentals")["fundamentals"].rows == {"facts": records}
-    assert unequal(given, fundamentals.reports_back(place.lake, given), ["symbol", "first_seen", "end_date", "amend"]) == 0
-    income = [pl.col("symbol") == "SON", pl.col("concept") == "NetIncomeLoss", pl.col("period_end") == date(2015, 3, 29)]
+    assert (
+        unequal(given, fundamentals.reports_back(place.lake, given), ["symbol", "first_seen", "end_date", "amend"]) == 0
+    )
+    income = [
+        pl.col("symbol") == "SON",
+        pl.col("concept") == "NetIncomeLoss",
+        pl.col("period_end") == date(2015, 3, 29),
+    ]
     # Filed on 2015-04-29: not known at that day's close, known at the next open; restated by the amendment of 08-28.
     for asked, expected in [
         (datetime(2015, 4, 29, 20, tzinfo=UTC), []),
@@ -86,7 +92,9 @@ def test_filings_through_edgar_and_what_was_restated(shared_data: Path, tmp_path
 def test_prices_as_first_published_and_as_restated_by_the_next_archive(shared_data: Path, tmp_path: Path) -> None:
     given = fundamentals.prices(shared_data).filter(pl.col("symbol").str.starts_with("B"))
     place = Place(tmp_path / "out")
-    restated = ((pl.col("close") != pl.col("close_last_obs")) | (pl.col("adj_close") != pl.col("adj_close_last_obs"))).sum()
+    restated = (
+        (pl.col("close") != pl.col("close_last_obs")) | (pl.col("adj_close") != pl.col("adj_close_last_obs"))
+    ).sum()
     records = given.height + given.select(restated).item()
     assert publish(place, fundamentals.price_records(given, RECEIVED)) == records > given.height
     assert landed(place, "ticks")["ticks"].rows == {BARS.name: records}
@@ -97,4 +105,6 @@ def test_prices_as_first_published_and_as_restated_by_the_next_archive(shared_da
     assert versions == [datetime(2015, 7, 1, 13, 30, tzinfo=UTC), datetime(2015, 7, 2, 13, 30, tzinfo=UTC)]
     for asked, adjusted in [(versions[0], 69.93), (versions[1], 37.98479)]:
         bars = place.lake.read("bars", as_of=asked, symbols=["BAX"])
-        assert bars.filter(pl.col("session") == date(2015, 6, 30))["adj_close"].item() == pytest.approx(adjusted, abs=1e-5)
+        assert bars.filter(pl.col("session") == date(2015, 6, 30))["adj_close"].item() == pytest.approx(
+            adjusted, abs=1e-5
+        )

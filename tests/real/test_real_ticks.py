@@ -28,7 +28,9 @@ AIG_TRADES, BAC_QUOTES = 25_351, 76_242
 
 @pytest.fixture(scope="module")
 def trades(shared_data: Path) -> pl.DataFrame:
-    found = ticks.ticks(shared_data / ticks.TRADES_FILE).filter(pl.col("symbol") == "AIG", pl.col("ts") < NEXT).collect()
+    found = (
+        ticks.ticks(shared_data / ticks.TRADES_FILE).filter(pl.col("symbol") == "AIG", pl.col("ts") < NEXT).collect()
+    )
     assert found.height == AIG_TRADES
     return found
 
@@ -140,7 +142,17 @@ def test_a_day_of_trades_through_polygons_protocol(trades: pl.DataFrame, tmp_pat
 
 def test_a_whole_day_of_all_symbols_fits_in_two_gibibytes(shared_data: Path, tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "benchmarks" / "real_data.py"
-    command = [sys.executable, str(script), "--only", "ticks", "--day", "2013-10-07", "--data", str(shared_data), "--json"]
+    command = [
+        sys.executable,
+        str(script),
+        "--only",
+        "ticks",
+        "--day",
+        "2013-10-07",
+        "--data",
+        str(shared_data),
+        "--json",
+    ]
     ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=500)
     figures = json.loads(ran.stdout)["ticks"]
     assert figures["unequal rows"] == 0

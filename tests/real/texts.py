@@ -1,4 +1,4 @@
-"""Reuters headlines and stocknet's tweets as records, as vendors' answers, and rows of the lake back in the files' form."""
+"""Reuters headlines and stocknet's tweets as records, as vendors' answers, and as rows of the lake turned back."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -40,15 +40,17 @@ def headlines_back(lake: Lake) -> pl.DataFrame:
     """The lake's stories in the form of the file, the wall times out of the raw messages."""
     mine = pl.col("source") == REUTERS
     rows = lake.scan("news").filter(mine).select(
-        pl.col("event_time").alias("published_at"), "headline", pl.col("symbols").str.replace_all("|", ",", literal=True)
-        .alias("tickers_matched"), "url",
+        pl.col("event_time").alias("published_at"), "headline", "url",
+        pl.col("symbols").str.replace_all("|", ",", literal=True).alias("tickers_matched"),
     )  # fmt: skip
     wall = pl.col("value").str.extract(r'"raw":\{"wall":"([^"]*)"\}').str.to_datetime(time_unit="us")
     kept = lake.scan("raw_news").filter(mine).select(
         pl.col("source_id").alias("url"), pl.col("event_time").alias("published_at"), wall.alias("source_wall_time")
     )  # fmt: skip
     both = rows.join(kept.unique(), on=["url", "published_at"]).collect()
-    return both.select("published_at", "source_wall_time", "headline", "tickers_matched", "url").sort("published_at", "url")
+    return both.select("published_at", "source_wall_time", "headline", "tickers_matched", "url").sort(
+        "published_at", "url"
+    )
 
 
 def articles(rows: pl.DataFrame) -> list[dict[str, Any]]:

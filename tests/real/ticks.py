@@ -1,12 +1,12 @@
 """LEAN's sample of AlgoSeek's ticks and bars as records for the bus, and rows of the lake back in the file's form."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import polars as pl
 
-from project01.domain import NO_RAW, Bar, Quote, Record, Trade
+from project01.domain import NO_RAW, Bar, Quote, Trade
 from project01.lake import Lake
 
 SOURCE, LICENCE = "algoseek", "lean-sample"
@@ -55,11 +55,11 @@ def quote_records(rows: pl.DataFrame, received_at: int) -> Iterator[Quote]:
         pl.when(pl.col("ask").is_not_null()).then("exchange").alias("ask_exchange"),
         "condition", "place", "suspicious",
     )  # fmt: skip
-    for source_id, at, symbol, bid, bid_size, ask, ask_size, bidder, asker, condition, place, odd in columns.iter_rows():
+    for source_id, at, symbol, bid, bid_size, ask, ask_size, bidder, asker, code, place, odd in columns.iter_rows():
         yield Quote(
             source=SOURCE, source_id=source_id, event_time=at, knowledge_time=at, received_at=received_at,
             licence=LICENCE, symbol=symbol, bid=bid, bid_size=bid_size, ask=ask, ask_size=ask_size, bid_exchange=bidder,
-            ask_exchange=asker, conditions=(condition,), sequence=place, raw=_SUSPICIOUS if odd else NO_RAW,
+            ask_exchange=asker, conditions=(code,), sequence=place, raw=_SUSPICIOUS if odd else NO_RAW,
         )  # fmt: skip
 
 
@@ -78,7 +78,8 @@ def quote_bar_records(rows: pl.DataFrame, interval: str, received_at: int) -> It
 def _bars(rows: pl.DataFrame, interval: str, source: str, received_at: int) -> Iterator[Bar]:
     end = pl.col("ts").dt.offset_by(interval).dt.timestamp("us")
     columns = rows.select(
-        pl.format("{}:{}:{}", "symbol", pl.lit(interval), _MICROS).alias("id"), end.alias("end"), "symbol", _SESSION.cast(pl.String).alias("session"),
+        pl.format("{}:{}:{}", "symbol", pl.lit(interval), _MICROS).alias("id"), end.alias("end"), "symbol",
+        _SESSION.cast(pl.String).alias("session"),
         *(pl.col(name).cast(pl.Float64) for name in _PRICES), pl.col(rows.columns[-1]),
     )  # fmt: skip
     traded = rows.columns[-1] == "volume"
@@ -89,12 +90,6 @@ def _bars(rows: pl.DataFrame, interval: str, source: str, received_at: int) -> I
             close=close, volume=float(last) if traded else None,
             raw=NO_RAW if traded else msgspec.Raw(b'{"size":%d}' % last),
         )  # fmt: skip
-
-
-def in_slices(rows: pl.DataFrame, make: Callable[[pl.DataFrame], Iterator[Record]], size: int) -> Iterator[list[Record]]:
-    """Records of so many rows at a time, so that memory stays flat."""
-    for part in rows.iter_slices(size):
-        yield list(make(part))
 
 
 def suspicious(lake: Lake) -> pl.Series:
@@ -149,4 +144,8 @@ def quote_bars_back(lake: Lake, interval: str, like: pl.DataFrame) -> pl.DataFra
         sides.append(both.rename({name: f"{side}_{name}" for name in (*_PRICES, "size")}))
     found = sides[0].join(sides[1], on=["symbol", "event_time"], how="full", coalesce=True)
     found = found.with_columns(pl.col("event_time").dt.offset_by(f"-{interval}").alias("ts"))
-    return found.cast(dict(like.schema) | {"event_time": pl.Datetime("us", "UTC")}).select(like.columns).sort("symbol", "ts")
+    return (
+        found.cast(dict(like.schema) | {"event_time": pl.Datetime("us", "UTC")})
+        .select(like.columns)
+        .sort("symbol", "ts")
+    )

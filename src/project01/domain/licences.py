@@ -31,9 +31,7 @@ _LICENCES = (
     Licence("own", False, "the user's own files"),
     Licence("sample", True, "sample prices shipped in Python packages under their licences"),
     Licence("lean-sample", True, "sample data of QuantConnect's LEAN: Apache-2.0, the notice goes with it"),
-    Licence(
-        "pystock", True, "pystock-data by Chang-Hung Liang: CC BY-SA 4.0, named and under the same licence"
-    ),
+    Licence("pystock", True, "pystock-data by Chang-Hung Liang: CC BY-SA 4.0, named and under the same licence"),
     Licence("none-stated", False, "published without terms: research use only"),
     Licence("simulated", True, "made up by the simulator"),
 )
