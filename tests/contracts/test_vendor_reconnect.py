@@ -17,6 +17,9 @@ from project01.domain import AuthenticationError
 from project01.ingest.stand_ins import Fault
 from project01.ingest.vendor import Gap, Page
 
+# Real waits and reconnects, minutes in all.
+pytestmark = pytest.mark.slow
+
 STREAMS = [pytest.param(case, name, id=f"{case}-{name}") for case in CASES for name in case.streams]
 # Faults that end a connection: all but the pause, during which it stands, and the refused key.
 MATRIX = [

@@ -79,7 +79,8 @@ def land(
         for topic, counted in figures.items():
             lander = Lander(place.lake, bus, topic, limits, accept_loss=accept_loss)
             lander.run(threading.Event(), until_caught_up=True, report=_counting(topic, counted, report))
-            curate_topic(place.lake, topic, counted)
+            with place.curating():
+                curate_topic(place.lake, topic, counted)
             report(topic, counted)
     return figures
 
@@ -109,7 +110,8 @@ def follow(
         while not stop.is_set():
             started = time.monotonic()
             for topic, counted in figures.items():
-                curate_topic(place.lake, topic, counted)
+                with place.curating():
+                    curate_topic(place.lake, topic, counted)
                 report(topic, counted)
             stop.wait(max(0.0, curate_every_s - (time.monotonic() - started)))
 
@@ -122,7 +124,8 @@ def follow(
         for finished in done:
             finished.result()
     for topic, counted in figures.items():
-        curate_topic(place.lake, topic, counted)
+        with place.curating():
+            curate_topic(place.lake, topic, counted)
     return figures
 
 

@@ -1,5 +1,6 @@
 """Where live data goes: a folder with the bus, the lake, and what the sources remember; or a broker and a bucket."""
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +50,17 @@ class Place:
                 f"Cannot write {self.memory}: {error.strerror}. Pass --out with a folder you may write to."
             ) from error
         return IngestState(self.memory / "state.sqlite")
+
+    @contextmanager
+    def curating(self) -> Iterator[None]:
+        """Only one process at a time on this machine curates here; the others wait.
+
+        Bars are built from the trades that were read; a second curator that read earlier could put older ones back.
+        """
+        self.state()  # the folder
+        with (self.memory / "curation.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     @contextmanager
     def bus(self) -> Iterator[Bus]:
