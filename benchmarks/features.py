@@ -18,12 +18,14 @@ import pandas as pd
 import polars as pl
 
 from project01.domain import FloatArray, trading_calendar
-from project01.etl import StreamState, bar_inputs, catalogue, compute_features, prepare_bars
+from project01.etl import StreamState, bar_inputs, compute_features, feature_set, prepare_bars
 from project01.etl.engine import _run, _starts
 from project01.etl.fuse import kernel_for
 
 DAILY = tuple(
-    feature for feature in catalogue() if feature.kind == "series" and feature.group not in {"calendar", "macro"}
+    feature
+    for feature in feature_set("core")
+    if feature.kind == "series" and feature.group not in {"calendar", "macro"}
 )
 PANDAS_SYMBOLS = 40
 
@@ -161,10 +163,9 @@ def report(name: str, rows: int, seconds: float) -> None:
     print(f"{name:<58}{rows / seconds / 1e6:>8.2f} M rows/s{seconds:>9.2f} s", flush=True)
 
 
-def stream_rate(inputs: FloatArray, bars: int = 20_000) -> tuple[int, float]:
+def stream_rate(rows: FloatArray) -> tuple[int, float]:
     state = StreamState(DAILY)
-    columns = np.ascontiguousarray(inputs[:, :bars].T)
-    return len(columns), best(lambda: [state.update(column) for column in columns], 3)
+    return len(rows), best(lambda: [state.update(row) for row in rows], 3)
 
 
 def main() -> None:
@@ -175,13 +176,14 @@ def main() -> None:
     started = time.process_time()
     kernel = kernel_for(DAILY)
     print(f"compiled or loaded in {time.process_time() - started:.1f} s of processor time")
-    inputs, starts = bar_inputs(bars, DAILY), _starts(bars)
+    given, starts = bar_inputs(bars, DAILY), _starts(bars)
+    inputs = given.matrix
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for threads in (1, 2):
         report(
             f"compiled features, {threads} thread(s)",
             rows,
-            best(lambda t=threads: _run(kernel, inputs, starts, names, t)),
+            best(lambda t=threads: _run(kernel, given, starts, names, t)),
         )
     report("compute_features, 2 threads", rows, best(lambda: compute_features(bars, DAILY, threads=2), 3))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -191,7 +193,7 @@ def main() -> None:
     bare_loop(inputs[:, :2], np.array([0, 2]), out[:, :2])
     report("limit: 7 inputs read, 25 outputs written, 1 thread", rows, best(lambda: copy_through(inputs, out)))
     report("bare loop: 25 sums that add and subtract, 1 thread", rows, best(lambda: bare_loop(inputs, starts, out)))
-    report("stream, one bar at a time from Python", *stream_rate(inputs))
+    report("stream, one bar at a time from Python", *stream_rate(bar_inputs(bars.head(20_000), DAILY).rows()))
     some = bars.head(PANDAS_SYMBOLS * sessions)
     report(f"pandas by column ({PANDAS_SYMBOLS} symbols)", some.height, best(lambda: pandas_by_column(some), 1))
 

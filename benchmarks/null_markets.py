@@ -32,7 +32,7 @@ from project01.backtest import (
     run_backtest,
 )
 from project01.domain import FeatureFrame, FloatArray, TrainingSet
-from project01.etl import catalogue, compute_features, forward_returns, prepare_bars, usable
+from project01.etl import compute_features, feature_set, forward_returns, prepare_bars, usable
 from project01.evaluate import (
     Evidence,
     WalkForward,
@@ -63,7 +63,7 @@ def share(found: int, of: int) -> str:
 
 def training_set(bars: pl.DataFrame) -> tuple[TrainingSet, pl.DataFrame]:
     """Features and labels as the main job makes them, and the labels by themselves."""
-    kept, _ = usable(catalogue(), bars, None)
+    kept, _ = usable(feature_set("core"), bars, None)
     names = tuple(feature.name for feature in kept)
     features = compute_features(bars, kept).rename({"knowledge_time": "as_of"}).drop("event_time", "session")
     labels = forward_returns(bars, HORIZON)

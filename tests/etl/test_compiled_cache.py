@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from project01.domain import InputError
-from project01.etl import Feature, catalogue, feature_digest, steps
+from project01.etl import Feature, feature_digest, feature_set, steps
 from project01.etl.fuse import CACHE_VARIABLE, cache_folder, kernel_for, source_of
 
 RUN = """
@@ -16,10 +16,10 @@ import hashlib
 import time
 import numba
 import numpy as np
-from project01.etl import BAR_INPUTS, StreamState, catalogue
+from project01.etl import BAR_INPUTS, StreamState, feature_set
 numba.njit("f8(f8)")(lambda x: x)  # what numba itself takes to wake up is not counted
 started = time.process_time()
-state = StreamState([feature for feature in catalogue() if feature.kind == "series"])
+state = StreamState([feature for feature in feature_set("core") if feature.kind == "series"])
 seconds = time.process_time() - started
 out = [state.update(np.full(len(BAR_INPUTS), 1.0 + n % 7)).tobytes() for n in range(300)]
 print(hashlib.sha256(b"".join(out)).hexdigest(), seconds)
@@ -59,11 +59,11 @@ def test_digest_follows_every_definition() -> None:
     assert feature_digest([one()]) == feature_digest([one()])
     assert feature_digest([one()]) != feature_digest([one(6)])
     assert feature_digest([one()]) != feature_digest([one(step=steps.difference)])
-    assert feature_digest(catalogue()) != feature_digest(catalogue()[:-1])
+    assert feature_digest(feature_set("core")) != feature_digest(feature_set("core")[:-1])
 
 
 def test_any_part_of_the_catalogue_shares_one_function() -> None:
-    assert kernel_for(catalogue()[3:5]) is kernel_for(catalogue())
+    assert kernel_for(feature_set("core")[3:5]) is kernel_for(feature_set("core"))
 
 
 def test_generated_text_says_nothing_of_where_it_was_made() -> None:

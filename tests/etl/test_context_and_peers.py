@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 
 from project01.domain import InputError, SchemaError
-from project01.etl import BAR_INPUTS, bar_inputs, catalogue, compute_features, prepare_bars, usable
+from project01.etl import Context, bar_inputs, compute_features, feature_set, prepare_bars, usable
 from project01.etl.peers import known_peer_mean, known_peer_rank
-
-ROW = {name: n for n, name in enumerate(BAR_INPUTS)}
 
 
 def inputs_of(bars: pl.DataFrame, name: str, symbol: str = "S0", **given_frames) -> np.ndarray:
-    values = bar_inputs(bars, catalogue(), **given_frames)[ROW[name]]
+    values = bar_inputs(bars, feature_set("core"), Context(**given_frames)).of(name)
     return values[(bars["symbol"] == symbol).to_numpy()]
 
 
@@ -99,9 +97,9 @@ def test_index_as_market(bars: pl.DataFrame) -> None:
 def test_market_that_cannot_be_used_is_refused(bars: pl.DataFrame) -> None:
     index = bars.select("session", "close", "knowledge_time")
     with pytest.raises(InputError, match="session twice"):
-        bar_inputs(bars, catalogue(), market=index)
+        bar_inputs(bars, feature_set("core"), Context(market=index))
     with pytest.raises(SchemaError, match="lacks knowledge_time"):
-        bar_inputs(bars, catalogue(), market=index.drop("knowledge_time"))
+        bar_inputs(bars, feature_set("core"), Context(market=index.drop("knowledge_time")))
 
 
 @st.composite
@@ -141,7 +139,7 @@ def test_peers_known_later_change_nothing(drawn, last: int) -> None:
 
 def test_close_only_bars_keep_what_closes_can_carry(bars: pl.DataFrame, macro_of) -> None:
     bare = bars.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ("open", "high", "low", "volume"))
-    kept, left_out = usable(catalogue(), bare, macro_of(bars))
+    kept, left_out = usable(feature_set("core"), bare, Context(macro=macro_of(bars)))
     assert set(left_out) == {
         "overnight_gap", "atr_14", "parkinson_vol_21", "volume_z_20", "log_dollar_volume", "amihud_21",
         "rank_volume_z_20",
@@ -150,25 +148,25 @@ def test_close_only_bars_keep_what_closes_can_carry(bars: pl.DataFrame, macro_of
         left_out["atr_14"] == "needs high, which the source does not carry; needs low, which the source does not carry"
     )
     assert left_out["rank_volume_z_20"] == "ranks volume_z_20, which is left out"
-    assert [feature.name for feature in (*kept,)] == [f.name for f in catalogue() if f.name not in left_out]
+    assert [feature.name for feature in (*kept,)] == [f.name for f in feature_set("core") if f.name not in left_out]
 
 
 def test_no_macro_no_market_no_peers(bars: pl.DataFrame) -> None:
-    _, left_out = usable(catalogue(), bars, None)
+    _, left_out = usable(feature_set("core"), bars, None)
     assert set(left_out) == {"vix", "vix_change_5", "us10y_change_21"}
     assert left_out["vix"] == "needs the series VIX, which no source brought"
     one = bars.filter(pl.col("symbol") == "S0")
-    _, alone = usable(catalogue(), one, None)
+    _, alone = usable(feature_set("core"), one, None)
     assert {"beta_252", "residual_momentum", "rank_ret_5"} <= set(alone)
     index = one.select("session", "close", "knowledge_time")
-    _, with_index = usable(catalogue(), one, None, index)
+    _, with_index = usable(feature_set("core"), one, Context(market=index))
     assert "beta_252" not in with_index
 
 
 def test_some_instruments_without_volume_stay_missing_and_are_not_filled(bars_of) -> None:
     raw = bars_of(seed=9, symbols=3, sessions=60)
     mixed = prepare_bars(raw.with_columns(pl.when(pl.col("symbol") != "S1").then(pl.col("volume")).alias("volume")))
-    kept, _ = usable(catalogue(), mixed, None)
+    kept, _ = usable(feature_set("core"), mixed, None)
     found = compute_features(mixed, kept).filter(pl.col("symbol") == "S1")
     for name in ("volume_z_20", "log_dollar_volume", "amihud_21", "rank_volume_z_20"):
         assert found[name].is_nan().all()
@@ -176,25 +174,25 @@ def test_some_instruments_without_volume_stay_missing_and_are_not_filled(bars_of
 
 def test_bars_that_were_not_prepared_are_refused(bars: pl.DataFrame) -> None:
     with pytest.raises(SchemaError, match="pass what prepare_bars returns"):
-        compute_features(bars.drop("factor"), catalogue())
+        compute_features(bars.drop("factor"), feature_set("core"))
     with pytest.raises(InputError, match="must be sorted"):
-        compute_features(bars.reverse(), catalogue())
+        compute_features(bars.reverse(), feature_set("core"))
     with pytest.raises(InputError, match="at least 1"):
-        compute_features(bars, catalogue(), threads=0)
+        compute_features(bars, feature_set("core"), threads=0)
 
 
 def test_a_rank_alone_brings_its_base_along(bars: pl.DataFrame) -> None:
-    rank = tuple(feature for feature in catalogue() if feature.name == "rank_ret_5")
+    rank = tuple(feature for feature in feature_set("core") if feature.name == "rank_ret_5")
     alone = compute_features(bars, rank)
     assert alone.columns[4:] == ["rank_ret_5"]
-    whole = compute_features(bars, catalogue())
+    whole = compute_features(bars, feature_set("core"))
     np.testing.assert_array_equal(alone["rank_ret_5"], whole["rank_ret_5"])
 
 
 def test_no_bars_no_features(bars: pl.DataFrame) -> None:
-    found = compute_features(bars.clear(), catalogue())
+    found = compute_features(bars.clear(), feature_set("core"))
     assert found.height == 0
-    assert found.columns[4:] == [feature.name for feature in catalogue()]
+    assert found.columns[4:] == [feature.name for feature in feature_set("core")]
     assert set(found.dtypes[4:]) == {pl.Float32}
 
 

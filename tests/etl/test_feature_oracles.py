@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import rankdata
 
 from project01.domain import trading_calendar
-from project01.etl import catalogue, compute_features, prepare_bars
+from project01.etl import Context, compute_features, feature_set, prepare_bars
 
 ROOT_YEAR = np.sqrt(252)
 
@@ -145,7 +145,7 @@ ORACLES = {
 def table(bars_of, macro_of):
     bars = prepare_bars(bars_of(seed=3, symbols=4, sessions=420))
     macro = macro_of(bars)
-    return bars, macro, compute_features(bars, catalogue(), macro=macro)
+    return bars, macro, compute_features(bars, feature_set("core"), Context(macro=macro))
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def instruments(table) -> dict[str, Series]:
 
 
 def test_every_series_feature_has_an_oracle() -> None:
-    assert {feature.name for feature in catalogue() if feature.kind == "series"} == set(ORACLES)
+    assert {feature.name for feature in feature_set("core") if feature.kind == "series"} == set(ORACLES)
 
 
 @pytest.mark.parametrize("name", ORACLES)
@@ -186,7 +186,7 @@ def test_feature_equals_its_obvious_version(name: str, table, instruments) -> No
         np.testing.assert_allclose(values, expected, rtol=2e-6, atol=1e-6 * scale)
 
 
-@pytest.mark.parametrize("name", [feature.name for feature in catalogue() if feature.kind == "cross_section"])
+@pytest.mark.parametrize("name", [feature.name for feature in feature_set("core") if feature.kind == "cross_section"])
 def test_rank_equals_scipy(name: str, table) -> None:
     _, _, found = table
     base = name.removeprefix("rank_")
@@ -207,7 +207,7 @@ def test_rank_equals_scipy(name: str, table) -> None:
 def test_first_value_stands_at_the_declared_warm_up(bars_of, macro_of) -> None:
     bars = prepare_bars(bars_of(seed=5, symbols=3, sessions=330, gaps=0.0, holes=0.0))
     macro = macro_of(bars).with_columns(pl.col("knowledge_time").dt.offset_by("-2h"))
-    found = compute_features(bars, catalogue(), macro=macro).filter(pl.col("symbol") == "S1")
-    for feature in catalogue():
+    found = compute_features(bars, feature_set("core"), Context(macro=macro)).filter(pl.col("symbol") == "S1")
+    for feature in feature_set("core"):
         first = int(np.flatnonzero(found[feature.name].is_not_nan().to_numpy())[0])
         assert first + 1 == feature.warm_up, feature.name

@@ -7,11 +7,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from project01.domain import InputError
-from project01.etl import BAR_INPUTS, StreamState, bar_inputs, catalogue, compute_features, prepare_bars, steps
+from project01.etl import (
+    BAR_INPUTS,
+    Context,
+    StreamState,
+    bar_inputs,
+    compute_features,
+    feature_set,
+    prepare_bars,
+    steps,
+)
 from project01.etl.feature import Feature
 
-SERIES = tuple(feature for feature in catalogue() if feature.kind == "series")
-NAMES = [feature.name for feature in catalogue()]
+SERIES = tuple(feature for feature in feature_set("core") if feature.kind == "series")
+MARKET_AND_VIX = [BAR_INPUTS.index("market_return"), BAR_INPUTS.index("vix")]
+NAMES = [feature.name for feature in feature_set("core")]
 # Short windows of the same steps, so that drawn bars of a few dozen rows fill and pass them many times over.
 SHORT = tuple(
     Feature(
@@ -52,9 +62,9 @@ def bar_columns(draw: st.DrawFn) -> np.ndarray:
     rows[:, 0:4] = close[:, None] * np.array([0.99, 1.02, 0.97, 1.0])
     rows[:, 4] = random.integers(0, draw(st.sampled_from([1, 5, 10**9])), count)
     rows[:, 5] = np.cumprod(random.choice([1.0, 1.01, 2.0], count))
-    rows[:, 6:8] = random.normal(0, 0.01, (count, 2)) + np.array([0.0, 20.0])
+    rows[:, MARKET_AND_VIX] = random.normal(0, 0.01, (count, 2)) + np.array([0.0, 20.0])
     bad = draw(st.sampled_from([0.0, 0.1, 0.5]))
-    for column in (0, 1, 2, 3, 4, 6, 7):
+    for column in (0, 1, 2, 3, 4, *MARKET_AND_VIX):
         spoil = random.random(count) < bad
         rows[spoil, column] = random.choice([np.nan, 0.0, -1.0, np.inf], int(spoil.sum()))
     return rows
@@ -109,12 +119,12 @@ def test_stream_equals_batch_on_the_whole_catalogue(bars_of, macro_of) -> None:
     bars = prepare_bars(bars_of(seed=11, symbols=3, sessions=330))
     macro = macro_of(bars)
     names = [feature.name for feature in SERIES]
-    batch = compute_features(bars, SERIES, macro=macro)
-    inputs = bar_inputs(bars, SERIES, macro=macro)
+    batch = compute_features(bars, SERIES, Context(macro=macro))
+    rows = bar_inputs(bars, SERIES, Context(macro=macro)).rows()
     for symbol in bars["symbol"].unique(maintain_order=True):
         places = np.flatnonzero((bars["symbol"] == symbol).to_numpy())
         state = StreamState(SERIES)
-        streamed = np.array([state.update(inputs[:, place]) for place in places])
+        streamed = np.array([state.update(rows[place]) for place in places])
         assert equal_bits(streamed, batch.select(names).to_numpy()[places])
 
 
@@ -128,7 +138,7 @@ def test_state_of_other_definitions_is_refused() -> None:
 
 def test_stream_refuses_ranks_and_bars_of_another_width() -> None:
     with pytest.raises(InputError, match="rank a whole session"):
-        StreamState(catalogue())
+        StreamState(feature_set("core"))
     with pytest.raises(InputError, match="found 2"):
         StreamState(SHORT).update([1.0, 2.0])
 
@@ -137,7 +147,7 @@ def test_stream_refuses_ranks_and_bars_of_another_width() -> None:
 def market(bars_of, macro_of) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     raw = bars_of(seed=7, symbols=5, sessions=330)
     macro = macro_of(raw)
-    return raw, macro, compute_features(prepare_bars(raw), catalogue(), macro=macro)
+    return raw, macro, compute_features(prepare_bars(raw), feature_set("core"), Context(macro=macro))
 
 
 @settings(max_examples=12)
@@ -145,7 +155,9 @@ def market(bars_of, macro_of) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
 def test_the_past_does_not_move(market, last: int) -> None:
     raw, macro, whole = market
     until = raw["session"].unique().sort()[last]
-    first = compute_features(prepare_bars(raw.filter(pl.col("session") <= until)), catalogue(), macro=macro)
+    first = compute_features(
+        prepare_bars(raw.filter(pl.col("session") <= until)), feature_set("core"), Context(macro=macro)
+    )
     expected = whole.filter(pl.col("session") <= until)
     assert first.select("symbol", "session").equals(expected.select("symbol", "session"))
     assert equal_bits(first.select(NAMES).to_numpy(), expected.select(NAMES).to_numpy())
@@ -156,7 +168,7 @@ def test_the_past_does_not_move(market, last: int) -> None:
 def test_order_of_rows_and_threads_do_not_matter(market, seed: int, threads: int) -> None:
     raw, macro, whole = market
     shuffled = raw.sample(fraction=1.0, shuffle=True, seed=seed)
-    found = compute_features(prepare_bars(shuffled), catalogue(), macro=macro, threads=threads)
+    found = compute_features(prepare_bars(shuffled), feature_set("core"), Context(macro=macro), threads=threads)
     assert found.select("symbol", "session", "knowledge_time").equals(
         whole.select("symbol", "session", "knowledge_time")
     )
@@ -168,8 +180,8 @@ def test_names_of_symbols_do_not_matter(market) -> None:
     raw, macro, whole = market
     renamed = compute_features(
         prepare_bars(raw.with_columns(symbol="Z" + (9 - pl.col("symbol").str.slice(1).cast(pl.Int64)).cast(pl.String))),
-        catalogue(),
-        macro=macro,
+        feature_set("core"),
+        Context(macro=macro),
     ).with_columns(symbol="S" + (9 - pl.col("symbol").str.slice(1).cast(pl.Int64)).cast(pl.String))
     left, right = renamed.sort("symbol", "session").select(NAMES).to_numpy(), whole.select(NAMES).to_numpy()
     np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-6)
@@ -180,8 +192,8 @@ def test_names_of_symbols_do_not_matter(market) -> None:
 def test_scale_free_features_do_not_see_the_unit_of_price(market, scale: float) -> None:
     raw, macro, whole = market
     prices = pl.col("open", "high", "low", "close", "adj_close") * scale
-    found = compute_features(prepare_bars(raw.with_columns(prices)), catalogue(), macro=macro)
-    for feature in catalogue():
+    found = compute_features(prepare_bars(raw.with_columns(prices)), feature_set("core"), Context(macro=macro))
+    for feature in feature_set("core"):
         left, right = found[feature.name].to_numpy(), whole[feature.name].to_numpy()
         if feature.scale_free:
             floor = 1e-6 * np.nanmax(np.abs(right), initial=0.0)
@@ -200,8 +212,8 @@ def test_a_split_in_adj_close_changes_no_feature(market, ratio: float) -> None:
         *(pl.when(after).then(pl.col(n) / ratio).otherwise(n).alias(n) for n in ("open", "high", "low", "close")),
         pl.when(after).then(pl.col("volume") * ratio).otherwise("volume").alias("volume"),
     )
-    found = compute_features(prepare_bars(split), catalogue(), macro=macro)
-    for feature in catalogue():
+    found = compute_features(prepare_bars(split), feature_set("core"), Context(macro=macro))
+    for feature in feature_set("core"):
         left, right = found[feature.name].to_numpy(), whole[feature.name].to_numpy()
         floor = 1e-6 * np.nanmax(np.abs(right), initial=0.0)
         np.testing.assert_allclose(left, right, rtol=1e-5, atol=floor, err_msg=feature.name)
@@ -213,13 +225,13 @@ def test_warm_up_is_long_enough_to_forget_where_the_bars_began(bars_of, macro_of
     macro = macro_of(raw)
     sessions = raw["session"].unique().sort()
     ends = range(len(sessions) - 6, len(sessions))
-    whole = compute_features(prepare_bars(raw), catalogue(), macro=macro)
-    for feature in catalogue():
+    whole = compute_features(prepare_bars(raw), feature_set("core"), Context(macro=macro))
+    for feature in feature_set("core"):
         spare = 0 if feature.name not in {"vix", "vix_change_5", "us10y_change_21"} else 1
         for length in (0, 1, 40, 150, 300):
             start = sessions[len(sessions) - feature.warm_up - length - spare]
             short = compute_features(
-                prepare_bars(raw.filter(pl.col("session") >= start)), (feature,), macro=macro
+                prepare_bars(raw.filter(pl.col("session") >= start)), (feature,), Context(macro=macro)
             ).filter(pl.col("session") == sessions[ends[-1]])
             expected = whole.filter(pl.col("session") == sessions[ends[-1]])
             left, right = short[feature.name].to_numpy(), expected[feature.name].to_numpy()

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 from tests.etl import leaky_features
 
-from project01.etl import catalogue, compute_features, prepare_bars
+from project01.etl import Context, compute_features, feature_set, prepare_bars
 
 LEAKY = leaky_features.LEAKY
 PRICES = ("open", "high", "low", "close", "adj_close")
-HONEST = tuple(feature for feature in catalogue())
+HONEST = tuple(feature for feature in feature_set("core"))
 
 
 def noisy(rows: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
@@ -89,7 +89,7 @@ def cuts(rows: pl.DataFrame) -> list[datetime]:
 
 def honest(rows: pl.DataFrame, macro: pl.DataFrame) -> pl.DataFrame:
     first = leaky_features.first_versions(rows)
-    frame = compute_features(prepare_bars(first), HONEST, macro=macro)
+    frame = compute_features(prepare_bars(first), HONEST, Context(macro=macro))
     return frame.rename({"knowledge_time": "as_of"}).drop("session", "event_time")
 
 

@@ -58,7 +58,8 @@ def test_columns_the_source_does_not_carry_are_null() -> None:
     found = prepare_bars(bars([1, 2], None))
     assert found.select("open", "high", "low", "volume").null_count().row(0) == (2, 2, 2, 2)
     assert found.columns == [
-        "symbol", "session", "event_time", "knowledge_time", "open", "high", "low", "close", "volume", "factor",
+        "symbol", "session", "event_time", "knowledge_time", "open", "high", "low", "close", "volume",
+            "vwap", "factor",
     ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from project01.domain import trading_calendar
-from project01.etl import catalogue, compute_features, forward_returns, prepare_bars, usable
+from project01.etl import compute_features, feature_set, forward_returns, prepare_bars, usable
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def daily(shared_data: Path) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def features(daily: pl.DataFrame) -> pl.DataFrame:
-    kept, _ = usable(catalogue(), daily, None)
+    kept, _ = usable(feature_set("core"), daily, None)
     return compute_features(daily, kept)
 
 
@@ -71,7 +71,7 @@ def test_features_of_raw_prices_equal_those_of_adjusted_prices(daily: pl.DataFra
     """The vendor's total-return prices, given as if they were raw: scale-free features agree to 32-bit noise."""
     price = pl.col("open", "high", "low", "close") * pl.col("factor")
     total = daily.head(200_000).with_columns(price, volume=pl.col("volume") / pl.col("factor"), factor=pl.lit(1.0))
-    kept = [f for f in catalogue() if f.name in features.columns and f.kind == "series" and f.group != "market"]
+    kept = [f for f in feature_set("core") if f.name in features.columns and f.kind == "series" and f.group != "market"]
     found = compute_features(total, kept)
     for feature in kept:
         left, right = found[feature.name].to_numpy(), features[feature.name].to_numpy()[:200_000]

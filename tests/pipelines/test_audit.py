@@ -9,7 +9,7 @@ from tests.etl.conftest import make_bars
 from tests.etl.leaky_features import LEAKY, Leaky, as_decided, first_versions, valued
 from typer.testing import CliRunner
 
-from project01.etl import catalogue, compute_features, forward_returns, prepare_bars, usable
+from project01.etl import feature_set, compute_features, forward_returns, prepare_bars, usable
 from project01.evaluate import audit_lookahead, cut_times
 from project01.models import POINT_MODELS
 from project01.pipelines import SilentProgress, audit
@@ -66,7 +66,7 @@ def test_an_honest_feature_in_the_same_dress_is_not(decides: str, rows: pl.DataF
 
 
 def test_no_feature_of_the_catalogue_is_flagged(rows: pl.DataFrame) -> None:
-    kept, left_out = usable(catalogue(), prepare_bars(first_versions(rows)), None)
+    kept, left_out = usable(feature_set("core"), prepare_bars(first_versions(rows)), None)
     assert len(kept) > 30
     assert set(left_out).isdisjoint(feature.name for feature in kept)
     assert found(lambda changed: audit.features_of(changed, kept), rows) == set()
@@ -80,7 +80,7 @@ def long_rows() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def some_features() -> tuple:
-    return tuple(f for f in catalogue() if f.name in {"ret_5", "ret_21", "mom_12_1", "rsi_14", "realised_vol_21"})
+    return tuple(f for f in feature_set("core") if f.name in {"ret_5", "ret_21", "mom_12_1", "rsi_14", "realised_vol_21"})
 
 
 @pytest.mark.slow

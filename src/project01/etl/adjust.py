@@ -4,12 +4,13 @@ import polars as pl
 
 from project01.domain import InputError, SchemaError
 
-PREPARED = ("symbol", "session", "event_time", "knowledge_time", "open", "high", "low", "close", "volume", "factor")
+_KEYS = ("symbol", "session", "event_time", "knowledge_time")
+_PRICES = ("open", "high", "low", "close", "volume", "vwap")
+PREPARED = (*_KEYS, *_PRICES, "factor")
 # Vendors hand out 32-bit or six-decimal prices: in 14 years of 350 real stocks rounding moved the ratio by up to 1.8e-6
 # and the smallest dividend by 5.6e-5.
 ROUNDING = 1e-5
-_PRICES = ("open", "high", "low", "close", "volume")
-_NEEDED = ("symbol", "session", "event_time", "knowledge_time", "close")
+_NEEDED = (*_KEYS, "close")
 
 
 def _checked(bars: pl.DataFrame) -> pl.DataFrame:

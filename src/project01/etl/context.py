@@ -1,6 +1,7 @@
 """What comes with each bar: its own prices, the market's return, macro values known by then, the calendar."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -8,7 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from project01.domain import FloatArray, InputError, SchemaError, trading_calendar
-from project01.etl.feature import BAR_INPUTS, MACRO_SERIES, Feature
+from project01.etl.feature import Feature
+from project01.etl.fuse import kernel_for
+from project01.etl.inputs import BAR_INPUTS, SESSION_INPUTS
 from project01.etl.peers import known_peer_mean
 
 # An older macro value counts as missing: a series that ended must not look like one that stands still.
@@ -17,7 +20,6 @@ MACRO_LIFE = timedelta(days=10)
 LONGEST_GAP = timedelta(days=7)
 # The mean of fewer instruments is no market.
 FEWEST_IN_MARKET = 3
-_CALENDAR = ("weekday", "month_share", "month_left")
 
 
 def session_codes(bars: pl.DataFrame) -> NDArray[np.int64]:
@@ -37,45 +39,94 @@ def floats(column: pl.Series) -> FloatArray:
     return column.cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 
-def _needed(features: Collection[Feature]) -> set[str]:
-    """Bar inputs that the features rest on; prices and volume always."""
-    asked = {name for feature in features for name in feature.inputs}
-    return {name for name in BAR_INPUTS if name in asked or name in BAR_INPUTS[:6]}
+@dataclass(frozen=True)
+class Context:
+    """What is known beside the bars; None: nothing of that kind, its features are then left out.
+
+    Attributes:
+        market: columns session, close, knowledge_time of an index; None: the equal-weight mean of the bars.
+        macro: rows of the macro table.
+        facts: rows of the facts table.
+        news: rows of the news table.
+        tweets: rows of the tweets table.
+        industries: columns symbol, industry, knowledge_time.
+    """
+
+    market: pl.DataFrame | None = None
+    macro: pl.DataFrame | None = None
+    facts: pl.DataFrame | None = None
+    news: pl.DataFrame | None = None
+    tweets: pl.DataFrame | None = None
+    industries: pl.DataFrame | None = None
 
 
-def bar_inputs(
-    bars: pl.DataFrame,
-    features: Collection[Feature],
-    market: pl.DataFrame | None = None,
-    macro: pl.DataFrame | None = None,
-) -> FloatArray:
-    """What the step functions get with each bar; also what a `StreamState` is fed, one column a bar.
+@dataclass(frozen=True)
+class Inputs:
+    """What step functions get with each bar.
+
+    Attributes:
+        names: names out of the clock's given inputs.
+        matrix: shape (n_names, n_rows), NaN where unknown.
+    """
+
+    names: tuple[str, ...]
+    matrix: FloatArray
+
+    def of(self, name: str) -> FloatArray:
+        """One input, shape (n_rows,)."""
+        found: FloatArray = self.matrix[self.names.index(name)]
+        return found
+
+    def rows(self) -> FloatArray:
+        """What a `StreamState` takes, shape (n_rows, number of the session's inputs); NaN where not computed."""
+        wide = np.full((self.matrix.shape[1], len(BAR_INPUTS)), np.nan)
+        for name, value in zip(self.names, self.matrix, strict=True):
+            wide[:, BAR_INPUTS.index(name)] = value
+        return wide
+
+
+def bar_inputs(bars: pl.DataFrame, features: Sequence[Feature], context: Context | None = None) -> Inputs:
+    """What the step functions get with each bar.
 
     Args:
         bars: prepared bars, sorted by symbol and session.
-        features: inputs that none of them asks for are left NaN.
-        market: columns session, close, knowledge_time of an index; None: the equal-weight mean of the bars.
-        macro: rows of the macro table; None: none.
-    Returns:
-        Shape (len(BAR_INPUTS), n_rows), NaN where unknown.
+        features: only what their kernels read is computed.
+        context: what is known beside the bars.
     Raises:
-        SchemaError, InputError: the market or macro frame cannot be used.
+        SchemaError, InputError: a frame of the context cannot be used.
     """
-    inputs = np.full((len(BAR_INPUTS), bars.height), np.nan)
-    place = {name: n for n, name in enumerate(BAR_INPUTS)}
-    needed = _needed(features)
-    for name in BAR_INPUTS[:6]:
-        inputs[place[name]] = floats(bars[name])
-    if "market_return" in needed:
-        inputs[place["market_return"]] = _equal_weight(bars) if market is None else _index_return(bars, market)
-    for name, series in MACRO_SERIES.items():
-        if name in needed and macro is not None:
-            inputs[place[name]] = _newest_known(known_microseconds(bars), macro, series)
-    if needed & set(_CALENDAR):
-        calendar = bars.select("session").join(_months(), on="session", how="left", maintain_order="left")
-        for name in _CALENDAR:
-            inputs[place[name]] = floats(calendar[name])
-    return inputs
+    context = context or Context()
+    names = kernel_for(features).given
+    values = np.full((len(names), bars.height), np.nan)
+    by_family: dict[str, list[str]] = {}
+    for name in names:
+        by_family.setdefault(SESSION_INPUTS[name].family, []).append(name)
+    for family, members in by_family.items():
+        found = _PROVIDERS[family](bars, context, members)
+        for name, column in found.items():
+            values[names.index(name)] = column
+    return Inputs(names, values)
+
+
+def _of_bars(bars: pl.DataFrame, context: Context, names: Sequence[str]) -> dict[str, FloatArray]:  # noqa: ARG001
+    return {name: floats(bars[name]) for name in names if name in bars.columns}
+
+
+def _of_market(bars: pl.DataFrame, context: Context, names: Sequence[str]) -> dict[str, FloatArray]:
+    market = context.market
+    return {name: _equal_weight(bars) if market is None else _index_return(bars, market) for name in names}
+
+
+def _of_macro(bars: pl.DataFrame, context: Context, names: Sequence[str]) -> dict[str, FloatArray]:
+    if context.macro is None:
+        return {}
+    known, macro = known_microseconds(bars), context.macro
+    return {name: _newest_known(known, macro, SESSION_INPUTS[name].series) for name in names}
+
+
+def _of_calendar(bars: pl.DataFrame, context: Context, names: Sequence[str]) -> dict[str, FloatArray]:  # noqa: ARG001
+    calendar = bars.select("session").join(_months(), on="session", how="left", maintain_order="left")
+    return {name: floats(calendar[name]) for name in names}
 
 
 def _equal_weight(bars: pl.DataFrame) -> FloatArray:
@@ -139,3 +190,11 @@ def _months() -> pl.DataFrame:
         month_share=(place / count).cast(pl.Float64),
         month_left=(count.cast(pl.Int64) - 1 - place).cast(pl.Float64),
     )
+
+
+_PROVIDERS: dict[str, Callable[[pl.DataFrame, Context, Sequence[str]], dict[str, FloatArray]]] = {
+    "bar": _of_bars,
+    "market": _of_market,
+    "macro": _of_macro,
+    "calendar": _of_calendar,
+}

@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from project01.domain import FloatArray, InputError, SchemaError
+from project01.domain import InputError, SchemaError
 from project01.etl.adjust import PREPARED
 from project01.etl.catalogue import catalogue
-from project01.etl.context import bar_inputs, known_microseconds, session_codes
+from project01.etl.context import Context, Inputs, bar_inputs, known_microseconds, session_codes
 from project01.etl.feature import Feature
-from project01.etl.fuse import Kernel, kernel_for
+from project01.etl.fuse import Fused, kernel_for
 from project01.etl.peers import known_peer_rank
 
 KEYS = ("symbol", "session", "event_time", "knowledge_time")
@@ -22,9 +22,8 @@ KEYS = ("symbol", "session", "event_time", "knowledge_time")
 def compute_features(
     bars: pl.DataFrame,
     features: Sequence[Feature],
+    context: Context | None = None,
     *,
-    market: pl.DataFrame | None = None,
-    macro: pl.DataFrame | None = None,
     threads: int = 2,
 ) -> pl.DataFrame:
     """Every feature of every bar, from that bar and earlier ones only.
@@ -32,8 +31,7 @@ def compute_features(
     Args:
         bars: prepared bars, sorted by symbol and session.
         features: what to compute, in the order of the result's columns.
-        market: session, close, knowledge_time of an index; None: the equal-weight mean of the bars.
-        macro: rows of the macro table.
+        context: what is known beside the bars.
         threads: the result does not depend on it.
     Returns:
         symbol, session, event_time, knowledge_time, then one Float32 column a feature, NaN where it is missing; rows in
@@ -52,7 +50,7 @@ def compute_features(
     ranks = [feature for feature in features if feature.kind == "cross_section"]
     wanted = list(dict.fromkeys([feature.name for feature in series] + [name for f in ranks for name in f.inputs]))
     computed = _definitions(wanted, series)
-    values = _run(kernel_for(computed), bar_inputs(bars, computed, market, macro), _starts(bars), wanted, threads)
+    values = _run(kernel_for(computed), bar_inputs(bars, computed, context), _starts(bars), wanted, threads)
     found = dict(zip(wanted, values, strict=True))
     session, times = session_codes(bars), known_microseconds(bars)
     found |= {feature.name: known_peer_rank(session, times, found[feature.inputs[0]]) for feature in ranks}
@@ -87,18 +85,18 @@ def _starts(bars: pl.DataFrame) -> NDArray[np.int64]:
 
 
 def _run(
-    kernel: Kernel, inputs: FloatArray, starts: NDArray[np.int64], names: Sequence[str], threads: int
+    kernel: Fused, inputs: Inputs, starts: NDArray[np.int64], names: Sequence[str], threads: int
 ) -> NDArray[np.float32]:
     """Shape (n_names, n_rows)."""
-    slots = kernel.slots(names)
-    out = np.empty((len(names), inputs.shape[1]), dtype=np.float32)
+    plan = kernel.plan(inputs.names, names)
+    out = np.empty((len(names), inputs.matrix.shape[1]), dtype=np.float32)
     states = np.zeros((len(starts) - 1, kernel.state_size))
     # Instruments are cut into runs of about equal rows; each run writes rows of its own.
     cuts = np.searchsorted(starts, np.linspace(0, starts[-1], threads + 1)[1:-1])
     edges = [0, *(int(cut) for cut in cuts), len(starts) - 1]
     with ThreadPoolExecutor(threads) as pool:
         runs = [
-            pool.submit(kernel.advance, starts, first, last, inputs, slots, states, out)
+            pool.submit(plan.advance, starts, first, last, inputs.matrix, states, out)
             for first, last in pairwise(edges)
         ]
         for run in runs:

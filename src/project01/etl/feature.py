@@ -1,49 +1,15 @@
-"""What a feature is, and what a step function may be given."""
+"""What a feature is."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from project01.domain import InputError
+from project01.etl.inputs import Clock, step_inputs
 
-# What comes with each bar from outside, in the order the compiled functions take it; NaN where it is missing.
-# Prices and volume as the bar has them, `factor` from `prepare_bars`, the rest known with the bar.
-BAR_INPUTS = (
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "factor",
-    "market_return",
-    "vix",
-    "us10y",
-    "weekday",
-    "month_share",
-    "month_left",
-)
-
-# What a step may ask for -> the columns of the bars it rests on. Prices in steps are total-return prices
-# (price x factor), volume is in shares of the first bar's size (volume / factor), dollar_volume is as traded.
-STEP_INPUTS: dict[str, tuple[str, ...]] = {
-    "open": ("open",),
-    "high": ("high",),
-    "low": ("low",),
-    "close": ("close",),
-    "volume": ("volume",),
-    "dollar_volume": ("volume",),
-    "previous": ("close",),
-    "log_return": ("close",),
-    "simple_return": ("close",),
-    "market_return": (),
-    "vix": (),
-    "us10y": (),
-    "weekday": (),
-    "month_share": (),
-    "month_left": (),
-}
-
-MACRO_SERIES = {"vix": "VIX", "us10y": "DGS10"}
+# rank: place among the instruments, -0.5 to 0.5; demean, z_score: against the mean of the instruments; the industry
+# forms do the same within each industry.
+Across: TypeAlias = Literal["rank", "demean", "z_score", "industry_rank", "industry_demean"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +19,22 @@ class Feature:
     Attributes:
         name: column name.
         group: family it is shown under.
-        kind: ``series``: a step function over one instrument's bars; ``cross_section``: the rank of another feature
-            among the instruments of one session, in [-0.5, 0.5].
-        inputs: names out of `STEP_INPUTS`, in the order the step takes them; for a cross-section the ranked feature.
-        window: bars the value looks back over, the present one included; 1 looks at the present bar alone.
-        warm_up: bars with all inputs needed up to and with the first value; before, the value is NaN. For smoothed
+        clock: ``session``: one value a daily bar; ``second``: one value a second.
+        kind: ``series``: a step function over one instrument's events; ``cross_section``: another feature set against
+            those of the other instruments of one session.
+        across: how a cross-section compares.
+        inputs: names out of `step_inputs(clock)`, in the order the step takes them; for a cross-section the one feature
+            compared.
+        window: events (of the second clock: seconds) the value looks back over, the present one included; 1 looks at
+            the present event alone.
+        warm_up: events with all inputs needed up to and with the first value; before, the value is NaN. For smoothed
             features it is long enough that where the series began no longer matters (1e-6 relative).
         unit: unit of the value.
-        missing: what happens at a bar that lacks an input.
+        missing: what happens at an event that lacks an input.
         scale_free: multiplying all prices by one number leaves the value as it is.
         source: paper or manual of the definition.
         description: one sentence.
-        step: the step function out of `steps`; None for a cross-section.
+        step: the step function; None for a cross-section.
         parameters: whole numbers the step takes before its inputs.
         state_size: numbers of state the step keeps.
     """
@@ -77,7 +47,9 @@ class Feature:
     unit: str
     source: str
     description: str
+    clock: Clock = "session"
     kind: Literal["series", "cross_section"] = "series"
+    across: Across = "rank"
     missing: str = "NaN at a bar that lacks an input; the bar is skipped and does not count in the window"
     scale_free: bool = True
     step: Callable[..., float] | None = None
@@ -89,11 +61,15 @@ class Feature:
             raise InputError(f"Feature name {self.name!r} cannot be a column name; use letters, digits and _.")
         if (self.kind == "series") != (self.step is not None):
             raise InputError(f"Feature {self.name}: a series feature needs a step function, a cross-section none.")
-        unknown = [name for name in self.inputs if name not in STEP_INPUTS]
+        known = step_inputs(self.clock)
+        unknown = [name for name in self.inputs if name not in known]
         if self.kind == "series" and unknown:
             raise InputError(
-                f"Feature {self.name}: unknown input(s) {', '.join(unknown)}; known are {', '.join(STEP_INPUTS)}."
+                f"Feature {self.name}: unknown input(s) {', '.join(unknown)}; known to the clock {self.clock!r} are "
+                f"{', '.join(known)}."
             )
+        if self.kind == "cross_section" and len(self.inputs) != 1:
+            raise InputError(f"Feature {self.name} compares {len(self.inputs)} features; name exactly one.")
 
     @property
     def step_name(self) -> str:

@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from project01.domain import FloatArray, InputError
 from project01.etl import steps
-from project01.etl.catalogue import catalogue
-from project01.etl.feature import BAR_INPUTS, Feature
+from project01.etl.catalogue import feature_set, feature_sets
+from project01.etl.feature import Feature
+from project01.etl.inputs import Clock, given_inputs, rests_on
 
 CACHE_VARIABLE = "PROJECT01_CACHE_DIR"
 # numba takes the file's time as part of its key. One time for all, so that two processes that write the same text at
@@ -55,51 +56,134 @@ def positive(value):
 
 
 @numba.njit({signature!r}, cache=True, nogil=True, error_model="numpy")
-def advance(starts, first, last, inputs, slots, states, out):
-    """Take the instruments `first` to `last` through their rows starts[i] to starts[i + 1], one bar after the other."""
+def advance(starts, first, last, inputs, columns, slots, states, base, out):
+    """Take the instruments `first` to `last` through their rows starts[i] to starts[i + 1], in order."""
     zero = 0
     for instrument in range(first, last):
-        state = states[instrument]
+        state = states[instrument, base:]
         for row in range(starts[instrument], starts[instrument + 1]):
             {unpacked}
-            dollar_volume = positive(close) * volume if 0.0 <= volume < math.inf else math.nan
+{prepared}
+'''
+
+# What each event's inputs are made of before the steps see them. Prices that are not positive are missing. state[0]
+# holds the close before.
+PREPARED: dict[Clock, str] = {
+    "session": """
+            raw_close = positive(close)
+            dollar_volume = raw_close * volume if 0.0 <= volume < math.inf else math.nan
             open = positive(open) * factor
             high = positive(high) * factor
             low = positive(low) * factor
-            close = positive(close) * factor
+            close = raw_close * factor
+            vwap = positive(vwap) * factor
             volume = volume / factor if 0.0 <= volume < math.inf else math.nan
             previous = positive(state[0])
             if close == close:
                 state[0] = close
             simple_return = close / previous - 1.0
             log_return = math.log(close / previous) if simple_return == simple_return else math.nan
-'''
+""",
+    "second": """
+            close = positive(close)
+            previous = positive(state[0])
+            if close == close:
+                state[0] = close
+            log_return = math.log(close / previous) if close / previous > 0.0 else math.nan
+""",
+}
+# What PREPARED reads; these are unpacked whether a feature asks for them or not.
+ALWAYS: dict[Clock, tuple[str, ...]] = {
+    "session": ("open", "high", "low", "close", "volume", "factor", "vwap"),
+    "second": ("close",),
+}
+SIGNATURE = "void(i8[::1], i8, i8, f8[:, ::1], i8[::1], i8[::1], f8[:, ::1], i8, f4[:, ::1])"
 
-Advance = Callable[[NDArray[np.int64], int, int, FloatArray, NDArray[np.int64], FloatArray, NDArray[np.float32]], None]
+Advance = Callable[
+    [
+        NDArray[np.int64],
+        int,
+        int,
+        FloatArray,
+        NDArray[np.int64],
+        NDArray[np.int64],
+        FloatArray,
+        int,
+        NDArray[np.float32],
+    ],
+    None,
+]
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """The compiled function of some series features.
+    """The compiled function of some series features of one clock.
 
     Attributes:
         features: the features, in the order of the values.
+        given: names of the inputs it reads.
         digest: SHA-256 of the source compiled, in hex: the identity of these definitions.
         state_size: numbers of state for one instrument.
-        advance: advance(starts, first, last, inputs, slots, states, out) takes instruments through their bars. inputs:
-            shape (len(BAR_INPUTS), n_rows); states: shape (n_instruments, state_size), zeros before the first bar,
-            moved on in place; out: shape (n_wanted, n_rows), written by `slots`.
+        advance: advance(starts, first, last, inputs, columns, slots, states, base, out) takes instruments through their
+            events. inputs: shape (n_inputs, n_rows), of which row columns[k] holds given[k]; states: shape
+            (n_instruments, n_numbers), this kernel's part from `base` on, zeros before the first event, moved on in
+            place; out: shape (n_wanted, n_rows), written by `slots`.
     """
 
     features: tuple[Feature, ...]
+    given: tuple[str, ...]
     digest: str
     state_size: int
     advance: Advance
 
-    def slots(self, names: Sequence[str]) -> NDArray[np.int64]:
-        """Shape (n_features,): the row of the output a feature is written to; -1 for those not among `names`."""
-        row = {name: n for n, name in enumerate(names)}
-        return np.array([row.get(feature.name, -1) for feature in self.features], dtype=np.int64)
+
+@dataclass(frozen=True)
+class Fused:
+    """Kernels that together compute the features asked for.
+
+    Attributes:
+        kernels: one for each set of the catalogue touched, and one for features that stand in none.
+        given: names of the inputs they read, each once.
+        digest: the identity of the definitions.
+        state_size: numbers of state for one instrument.
+    """
+
+    kernels: tuple[Kernel, ...]
+    given: tuple[str, ...]
+    digest: str
+    state_size: int
+
+    def plan(self, inputs: Sequence[str], wanted: Sequence[str]) -> "Plan":
+        """How to run on a matrix whose rows are `inputs` into one whose rows are `wanted`."""
+        place = {name: n for n, name in enumerate(inputs)}
+        slot = {name: n for n, name in enumerate(wanted)}
+        parts, base = [], 0
+        for kernel in self.kernels:
+            columns = np.array([place[name] for name in kernel.given], dtype=np.int64)
+            slots = np.array([slot.get(feature.name, -1) for feature in kernel.features], dtype=np.int64)
+            parts.append((kernel.advance, columns, slots, base))
+            base += kernel.state_size
+        return Plan(tuple(parts))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Kernels bound to the order of inputs and of results."""
+
+    parts: tuple[tuple[Advance, NDArray[np.int64], NDArray[np.int64], int], ...]
+
+    def advance(
+        self,
+        starts: NDArray[np.int64],
+        first: int,
+        last: int,
+        inputs: FloatArray,
+        states: FloatArray,
+        out: NDArray[np.float32],
+    ) -> None:
+        """Take instruments `first` to `last` through their rows; see `Kernel`."""
+        for advance, columns, slots, base in self.parts:
+            advance(starts, first, last, inputs, columns, slots, states, base, out)
 
 
 def _functions_of(module: ModuleType) -> dict[str, str]:
@@ -148,15 +232,24 @@ def _steps_of(features: Sequence[Feature]) -> list[str]:
     return lines
 
 
+def given_to(features: Sequence[Feature]) -> tuple[str, ...]:
+    """The given inputs that series features of one clock rest on, in the clock's order."""
+    clock = features[0].clock
+    needed = {given for feature in features for name in feature.inputs for given in rests_on(name, clock)}
+    return tuple(name for name in given_inputs(clock) if name in needed or name in ALWAYS[clock])
+
+
 def source_of(features: Sequence[Feature]) -> tuple[str, int]:
-    """The module text that computes series features, and the numbers of state it keeps for one instrument.
+    """The module text that computes series features of one clock, and the numbers of state for one instrument.
 
     Raises:
         InputError: two steps of one name from different modules, which could not live in one file.
     """
+    unpacked = (f"{name} = inputs[columns[{n}], row]" for n, name in enumerate(given_to(features)))
     loop = LOOP.format(
-        signature="void(i8[::1], i8, i8, f8[:, ::1], i8[::1], f8[:, ::1], f4[:, ::1])",
-        unpacked="\n            ".join(f"{name} = inputs[{n}, row]" for n, name in enumerate(BAR_INPUTS)),
+        signature=SIGNATURE,
+        unpacked="\n            ".join(unpacked),
+        prepared=PREPARED[features[0].clock].strip("\n"),
     )
     lines = [HEAD, *_steps_of(features), loop]
     at = SHARED_STATE
@@ -211,7 +304,7 @@ def _load(path: Path) -> Any:
     return module
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def _compile(features: tuple[Feature, ...]) -> Kernel:
     text, state_size = source_of(features)
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -221,22 +314,51 @@ def _compile(features: tuple[Feature, ...]) -> Kernel:
     path = folder / f"project01_features_{digest[:16]}.py"
     _write_once(path, text)
     module = _load(path)
-    return Kernel(features, digest, state_size, module.advance)
+    return Kernel(features, given_to(features), digest, state_size, module.advance)
 
 
-def kernel_for(features: Sequence[Feature]) -> Kernel:
+def _series(features: Iterable[Feature]) -> tuple[Feature, ...]:
+    return tuple(feature for feature in features if feature.kind == "series")
+
+
+def _units(features: Sequence[Feature]) -> Iterator[tuple[Feature, ...]]:
+    """What is compiled together: whole sets of the catalogue, then what stands in none."""
+    left = dict.fromkeys(_series(features))
+    for name in feature_sets():
+        standard = _series(feature_set(name))
+        if any(feature in left for feature in standard):
+            yield standard
+            for feature in standard:
+                left.pop(feature, None)
+    if left:
+        yield tuple(left)
+
+
+def kernel_for(features: Sequence[Feature]) -> Fused:
     """Compiled functions that know at least the series features given.
 
-    Features of the catalogue share one kernel however many are asked for, so that nothing is compiled twice; it takes
-    seconds the first time on a machine, then a fraction of one.
+    Features of a set of the catalogue share one kernel however many are asked for, so that nothing is compiled twice;
+    it takes seconds the first time on a machine, then a fraction of one.
+
+    Raises:
+        InputError: features of several clocks.
     """
-    standard = tuple(feature for feature in catalogue() if feature.kind == "series")
-    asked = tuple(feature for feature in features if feature.kind == "series")
-    return _compile(standard if set(asked) <= set(standard) else asked)
+    clocks = {feature.clock for feature in features}
+    if len(clocks) > 1:
+        raise InputError(f"Features of the clocks {', '.join(sorted(clocks))} cannot run together; ask for one clock.")
+    return _fused(tuple(_compile(unit) for unit in _units(features)))
+
+
+@lru_cache(maxsize=32)
+def _fused(kernels: tuple[Kernel, ...]) -> Fused:
+    digest = hashlib.sha256("".join(kernel.digest for kernel in kernels).encode()).hexdigest()
+    given = tuple(dict.fromkeys(name for kernel in kernels for name in kernel.given))
+    return Fused(kernels, given, digest, sum(kernel.state_size for kernel in kernels))
 
 
 def feature_digest(features: Sequence[Feature]) -> str:
     """Identity of feature definitions: changes when a name, a parameter or the code of any step changes."""
-    text, _ = source_of([feature for feature in features if feature.kind == "series"])
-    names = "\n".join(f"{feature.name} {feature.kind} {feature.inputs}" for feature in features)
+    by_clock = {clock: [f for f in _series(features) if f.clock == clock] for clock in ("session", "second")}
+    text = "\n".join(source_of(series)[0] for series in by_clock.values() if series)
+    names = "\n".join(f"{feature.name} {feature.kind} {feature.across} {feature.inputs}" for feature in features)
     return hashlib.sha256(f"{text}\n{names}".encode()).hexdigest()

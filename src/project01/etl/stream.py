@@ -6,14 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from project01.domain import FloatArray, InputError
-from project01.etl.feature import BAR_INPUTS, Feature
+from project01.etl.feature import Feature
 from project01.etl.fuse import kernel_for
+from project01.etl.inputs import given_inputs
 
 ONE_ROW = np.array([0, 1], dtype=np.int64)
 
 
 class StreamState:
-    """Series features of one instrument, updated bar by bar; equal to the batch to the bit."""
+    """Series features of one instrument, updated bar by bar; equal to the batch to the bit.
+
+    Attributes:
+        inputs: names of the values each bar comes with, in order.
+    """
 
     def __init__(self, features: Sequence[Feature]) -> None:
         """State before the first bar.
@@ -27,25 +32,26 @@ class StreamState:
         if ranks:
             raise InputError(f"{', '.join(ranks)} rank a whole session; a stream of one instrument cannot.")
         self._kernel = kernel_for(features)
-        self._slots = self._kernel.slots([feature.name for feature in features])
+        self.inputs = tuple(given_inputs(features[0].clock))
+        self._plan = self._kernel.plan(self.inputs, [feature.name for feature in features])
         self._state = np.zeros((1, self._kernel.state_size))
-        self._inputs = np.empty((len(BAR_INPUTS), 1))
+        self._inputs = np.empty((len(self.inputs), 1))
         self._out = np.empty((len(features), 1), dtype=np.float32)
 
     def update(self, bar: Sequence[float] | FloatArray) -> NDArray[np.float32]:
         """Take in one bar.
 
         Args:
-            bar: values of `BAR_INPUTS` in order, NaN where missing.
+            bar: values of `inputs` in order, NaN where missing.
         Returns:
             Shape (n_features,), NaN where a feature is missing.
         Raises:
             InputError: another number of values.
         """
-        if len(bar) != len(BAR_INPUTS):
-            raise InputError(f"A bar has {len(BAR_INPUTS)} values ({', '.join(BAR_INPUTS)}); found {len(bar)}.")
+        if len(bar) != len(self.inputs):
+            raise InputError(f"A bar has {len(self.inputs)} values ({', '.join(self.inputs)}); found {len(bar)}.")
         self._inputs[:, 0] = bar
-        self._kernel.advance(ONE_ROW, 0, 1, self._inputs, self._slots, self._state, self._out)
+        self._plan.advance(ONE_ROW, 0, 1, self._inputs, self._state, self._out)
         return self._out[:, 0].copy()
 
     def to_bytes(self) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from project01.domain import FORECAST_SCHEMA, FeatureFrame, NotEnoughDataError, TrainingSet
-from project01.etl import Feature, catalogue, compute_features, forward_returns, prepare_bars, usable
+from project01.etl import Feature, compute_features, feature_set, forward_returns, prepare_bars, usable
 from project01.evaluate import Leak, WalkForward, cut_times
 from project01.evaluate import audit_lookahead as audit
 from project01.models import POINT_MODELS, make_forecaster, walk_forward
@@ -110,7 +110,7 @@ def audit_lookahead(
         results (name, kind, cuts, found), leaks (number), sentence.
     """
     rows = _bars(out, symbols, sessions)
-    kept, left_out = usable(catalogue(), prepare_bars(first_published(rows.lazy(), END_OF_TIME)), None)
+    kept, left_out = usable(feature_set("core"), prepare_bars(first_published(rows.lazy(), END_OF_TIME)), None)
     cuts = cut_times(rows, times, seed)
     names = [feature.name for feature in kept]
     progress.start("features")

@@ -18,7 +18,7 @@ from project01.domain import (
     TableSpec,
     TrainingSet,
 )
-from project01.etl import Feature, catalogue, compute_features, forward_returns, prepare_bars, usable
+from project01.etl import Context, Feature, compute_features, feature_set, forward_returns, prepare_bars, usable
 from project01.ingest import INDEX_SOURCE
 from project01.lake import Lake
 from project01.pipelines.ingest import DAILY
@@ -70,6 +70,10 @@ class MarketData:
     index: pl.DataFrame | None
     macro: pl.DataFrame | None
 
+    def context(self) -> Context:
+        """What features are given beside the bars."""
+        return Context(market=self.index, macro=self.macro)
+
 
 def first_published(rows: pl.LazyFrame, as_of: datetime) -> pl.DataFrame:
     """Bars as they were first known, up to `as_of`.
@@ -118,8 +122,8 @@ def build_features(workspace: Workspace, horizon: int, threads: int) -> dict[str
     """
     lake = workspace.lake
     market = read_market(lake, END_OF_TIME)
-    kept, left_out = usable(catalogue(), market.bars, market.macro)
-    frame = compute_features(market.bars, kept, market=market.index, macro=market.macro, threads=threads)
+    kept, left_out = usable(feature_set("core"), market.bars, market.context())
+    frame = compute_features(market.bars, kept, market.context(), threads=threads)
     names = tuple(feature.name for feature in kept)
     lake.replace(features_spec(names), frame)
     labels = forward_returns(market.bars, horizon)

@@ -1,7 +1,6 @@
-"""The catalogue: every feature, defined once."""
+"""The core set: daily features of price, volume, market, calendar and rates."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 from project01.etl import steps
 from project01.etl.feature import Feature
@@ -327,8 +326,7 @@ def _macro() -> Iterator[Feature]:
     )
 
 
-@lru_cache(maxsize=1)
-def catalogue() -> tuple[Feature, ...]:
-    """Every feature, in the order models see them."""
-    families = (_returns, _trend, _bands, _volatility, _liquidity, _against_market, _ranks, _calendar, _macro)
-    return tuple(feature for family in families for feature in family())
+def features() -> Iterator[Feature]:
+    """The daily features of the main job, in the order models see them."""
+    for family in (_returns, _trend, _bands, _volatility, _liquidity, _against_market, _ranks, _calendar, _macro):
+        yield from family()

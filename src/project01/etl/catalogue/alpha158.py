@@ -1,0 +1,10 @@
+"""The Alpha158 set."""
+
+from collections.abc import Iterator
+
+from project01.etl.feature import Feature
+
+
+def features() -> Iterator[Feature]:
+    """The features of the set, in order."""
+    yield from ()
