@@ -6,10 +6,18 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.effort import QUICK, THOROUGH
+
 pytest_plugins = ("tests.kafka_broker",)
 
-settings.register_profile("project01", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.load_profile("project01")
+COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
+settings.register_profile("thorough", **COMMON, max_examples=THOROUGH)
+settings.register_profile("quick", **COMMON, max_examples=QUICK)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before any test is imported: decorators read how many examples there are to be."""
+    settings.load_profile("quick" if config.option.markexpr == "not slow" else "thorough")
 
 
 @pytest.fixture(scope="session")

@@ -80,4 +80,5 @@ def test_the_result_hash_ignores_what_cannot_change_a_result() -> None:
     base = load_settings(environment={}).settings.result_hash()
     assert load_settings(flags={"compute.threads": 1}, environment={}).settings.result_hash() == base
     assert load_settings(flags={"tracking.backend": "none"}, environment={}).settings.result_hash() == base
+    assert load_settings(flags={"sources.max_lag_s": 5}, environment={}).settings.result_hash() == base
     assert load_settings(flags={"forecast.seed": 8}, environment={}).settings.result_hash() != base

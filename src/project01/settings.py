@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from project01.domain.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "PROJECT01__"
+# Settings that the environment gives as a comma list.
+_LISTS = ("features.files", "features.sets", "forecast.models")
 
 
 class _Section(BaseModel):
@@ -37,6 +39,17 @@ class DataSettings(_Section):
     """A one-session rise beyond this fraction that adj_close does not explain is refused."""
     survivors_only: bool | None = None
     """Whether the data keeps only names that still traded at its end; not set: judged from the data."""
+
+
+class FeatureSettings(_Section):
+    """Which features are computed and trained on."""
+
+    sets: tuple[str, ...] = ("core",)
+    """Sets of the catalogue; `project01 features list` shows them."""
+    files: tuple[Path, ...] = ()
+    """Python files with features of your own."""
+    industries: Path | None = None
+    """CSV of symbol, industry and known_from, for features within industries."""
 
 
 class ForecastSettings(_Section):
@@ -94,16 +107,25 @@ class TrackingSettings(_Section):
     backend: Literal["mlflow", "wandb-offline", "none"] = "mlflow"
 
 
+class SourcesSettings(_Section):
+    """How running streams are watched; results never depend on it."""
+
+    max_lag_s: float = Field(30.0, gt=0)
+    """A stream whose oldest waiting event is older than this is an alert."""
+
+
 class Settings(_Section):
     """The whole tree."""
 
     data: DataSettings = DataSettings()
+    features: FeatureSettings = FeatureSettings()
     forecast: ForecastSettings = ForecastSettings()
     walk_forward: WalkForwardSettings = WalkForwardSettings()
     portfolio: PortfolioSettings = PortfolioSettings()
     costs: CostSettings = CostSettings()
     compute: ComputeSettings = ComputeSettings()
     tracking: TrackingSettings = TrackingSettings()
+    sources: SourcesSettings = SourcesSettings()
 
     def purge_sessions(self) -> int:
         """Sessions purged between training and test.
@@ -122,8 +144,8 @@ class Settings(_Section):
         return purge
 
     def result_hash(self) -> str:
-        """SHA-256 over everything that may change a result (not threads, not tracking), first 16 hex digits."""
-        content = self.model_dump(mode="json", exclude={"compute", "tracking"})
+        """SHA-256 over everything that may change a result (not threads, tracking, sources), first 16 hex digits."""
+        content = self.model_dump(mode="json", exclude={"compute", "tracking", "sources"})
         return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
 
 
@@ -190,7 +212,7 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         if name.startswith(ENVIRONMENT_PREFIX):
             key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
             value = environment[name]
-            found[key] = value.split(",") if key == "forecast.models" else value
+            found[key] = value.split(",") if key in _LISTS else value
     return found
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
+from tests.effort import examples
 
 from project01.backtest import (
     Commission,
@@ -26,7 +27,7 @@ from project01.backtest import (
 )
 
 SEEDS = st.integers(0, 2**31)
-PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=examples(40), deadline=None, derandomize=True)
 COSTS = [Commission(per_share=0.005, minimum=1.0, maximum_bps=100.0), Slippage(10.0)]
 
 

@@ -4,6 +4,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from tests.effort import examples
 
 from project01.backtest import Commission, CostTerms, Impact, Slippage, retail_costs, run_backtest, total_cost
 from project01.domain import InputError
@@ -80,7 +81,7 @@ def test_an_own_model_works_through_the_protocol(make_market, make_targets):
     rates=st.tuples(*[st.floats(0, 50)] * 3),
     root=st.booleans(),
 )
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=examples(80), deadline=None, derandomize=True)
 def test_the_ledger_charges_what_cost_says_to_the_cent(make_market, make_targets, quantity, price, rates, root):
     """One formula, compiled and not: what a fill is charged equals `cost` within the rounding of value and fee."""
     models = [

@@ -11,6 +11,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from tests.effort import examples
 
 from project01.backtest import Commission, Execution, Impact, Slippage, TargetWeights, run_backtest
 
@@ -210,14 +211,14 @@ def check_case(make_market, case) -> None:
 
 
 @given(case=cases())
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=examples(100), deadline=None, derandomize=True)
 def test_equal_to_the_cent_on_drawn_markets(make_market, case):
     check_case(make_market, case)
 
 
 @pytest.mark.slow
 @given(case=cases())
-@settings(max_examples=1000, deadline=None, derandomize=True)
+@settings(max_examples=examples(1000), deadline=None, derandomize=True)
 def test_equal_to_the_cent_on_many_drawn_markets(make_market, case):
     check_case(make_market, case)
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
+from tests.effort import examples
 
 from project01.backtest import (
     EqualWeight,
@@ -57,7 +58,7 @@ def test_rank_weights_by_hand():
     cap=st.floats(0.01, 1),
     gross=st.floats(0.1, 2),
 )
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(200), deadline=None, derandomize=True)
 def test_long_short_is_dollar_neutral_within_its_cap_and_in_the_order_of_scores(scores, cap, gross):
     weights = row(LongShortRank(gross, cap), scores)
     known = np.array(scores)[~np.isnan(scores)]

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.bus.test_sqlite_processes import everything
 from tests.bus.workers import TOPIC, running
+from tests.effort import examples
 
 from project01.bus import SqliteBus, TopicSpec
 from project01.domain import BusError
@@ -183,7 +184,7 @@ def test_removed_messages_leave_no_trace_and_give_their_space_back(tmp_path: Pat
     assert not any(marker in content for content in left)
 
 
-@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), suppress_health_check=list(HealthCheck))
 @given(pairs=st.lists(st.tuples(st.sampled_from([None, b"", b"A", b"B"]), st.binary(max_size=5)), max_size=20))
 def test_compaction_keeps_the_newest_of_each_key(tmp_path: Path, pairs: list[tuple[bytes | None, bytes]]) -> None:
     for file in tmp_path.iterdir():

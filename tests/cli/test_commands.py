@@ -6,10 +6,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from tests.effort import rest_slow
 from tests.pipelines.conftest import CLI, QUICK, run_cli, small_bars
+from typer.testing import CliRunner
+
+from project01.cli.app import app
 
 COMMANDS = [
     (), ("demo",), ("run",), ("ingest",), ("features",), ("train",), ("backtest",), ("forecast",), ("report",),
@@ -18,14 +23,21 @@ COMMANDS = [
     ("config", "show"), ("config", "schema"), ("ingest", "polygon"), ("ingest", "edgar"), ("ingest", "files"),
     ("land",), ("rebuild",), ("topics",), ("topics", "apply"), ("topics", "show"), ("dead-letters",),
     ("dead-letters", "show"), ("dead-letters", "replay"), ("sources",), ("sources", "show"), ("sources", "gaps"),
+    ("sources", "lag"),
 ]  # fmt: skip
+
+
+def _each_a_process(commands: list[tuple[str, ...]]) -> list[Any]:
+    """One after the other among the slow tests, a few among the quick ones."""
+    named = (pytest.param(command, id=" ".join(command)) for command in commands)
+    return rest_slow(named, quick=4)
 
 
 GROUPS = {("lake",), ("config",), ("audit",), ("topics",), ("dead-letters",), ("sources",)}
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-@pytest.mark.parametrize("columns", ["80", "200"])
+@pytest.mark.parametrize("command", _each_a_process(COMMANDS))
+@pytest.mark.parametrize("columns", rest_slow(["80", "200"]))
 def test_help_stands_for_every_command(command: tuple[str, ...], columns: str) -> None:
     done = run_cli(*command, "--help", COLUMNS=columns)
     assert done.code == 0
@@ -36,10 +48,20 @@ def test_help_stands_for_every_command(command: tuple[str, ...], columns: str) -
     assert all(len(line) <= max(int(columns), 100) for line in done.out.splitlines())
 
 
+def test_every_command_has_help_with_an_example_and_speaks_json() -> None:
+    """All of them in this process; each in its own among the slow tests."""
+    for command in COMMANDS:
+        shown = CliRunner().invoke(app, [*command, "--help"], prog_name="project01")
+        assert shown.exit_code == 0, command
+        assert "Usage: project01" in shown.stdout
+        assert command in GROUPS or "Example" in shown.stdout, command
+        assert command in {(), ("config", "schema"), *GROUPS} or "--json" in shown.stdout, command
+
+
 DATA_COMMANDS = [command for command in COMMANDS if command not in {(), *GROUPS}]
 
 
-@pytest.mark.parametrize("command", DATA_COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("command", _each_a_process(DATA_COMMANDS))
 def test_every_command_speaks_json(command: tuple[str, ...]) -> None:
     shown = run_cli(*command, "--help").out
     # A schema is JSON already.
@@ -85,6 +107,7 @@ def test_doctor_never_shows_a_key_and_judges_the_main_job() -> None:
         assert checks[name]["state"] == "ok" or f"'.[{name}]'" in plain
 
 
+@pytest.mark.slow
 def test_config_shows_origins_and_a_schema() -> None:
     shown = msgspec.json.decode(run_cli("config", "show", "--json", PROJECT01__FORECAST__HORIZON="9").out)
     assert shown["forecast.horizon"] == {"value": 9, "origin": "environment PROJECT01__FORECAST__HORIZON"}
@@ -120,7 +143,7 @@ BAD: dict[str, tuple[str, str | bytes]] = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("case", rest_slow(BAD))
 def test_bad_input_ends_with_2_a_message_and_nothing_written(case: str, tmp_path: Path) -> None:
     name, content = BAD[case]
     out = tmp_path / "out"
@@ -133,16 +156,19 @@ def test_bad_input_ends_with_2_a_message_and_nothing_written(case: str, tmp_path
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        (("run", "--bars", "nowhere", "--out", "x"), "nowhere does not exist"),
-        (("run", "--out", "x"), "exactly one of --bars"),
-        (("run", "--sample", "mars", "--out", "x"), "choose one of sp500, ohlcv"),
-        (("run", "--sample", "sp500", "--map", "close", "--out", "x"), "--map goes with --bars"),
-        (("features", "--out", "x"), "no finished step 'ingest'"),
-        (("forecast", "--out", "x"), "no finished step"),
-        (("lake", "tables", "--out", "x"), "holds no lake"),
-        (("run", "--sample", "sp500", "--horizon", "0", "--out", "x"), "greater than or equal to 1"),
-    ],
+    rest_slow(
+        [
+            (("run", "--bars", "nowhere", "--out", "x"), "nowhere does not exist"),
+            (("run", "--out", "x"), "exactly one of --bars"),
+            (("run", "--sample", "mars", "--out", "x"), "choose one of sp500, ohlcv"),
+            (("run", "--sample", "sp500", "--map", "close", "--out", "x"), "--map goes with --bars"),
+            (("features", "--out", "x"), "no finished step 'ingest'"),
+            (("forecast", "--out", "x"), "no finished step"),
+            (("lake", "tables", "--out", "x"), "holds no lake"),
+            (("run", "--sample", "sp500", "--horizon", "0", "--out", "x"), "greater than or equal to 1"),
+        ],
+        quick=2,
+    ),
 )
 def test_wrong_requests_say_what_to_do(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
     done = run_cli(*arguments, cwd=tmp_path)
@@ -151,6 +177,7 @@ def test_wrong_requests_say_what_to_do(arguments: tuple[str, ...], message: str,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_output_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     done = run_cli("run", "--sample", "sp500", "--out", tmp_path / "file")
@@ -253,6 +280,7 @@ def test_ctrl_c_in_each_step_leaves_nothing_half_done(step: str, bars_folder: Pa
     assert (out / "figures.json").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupt_in_a_finaliser_is_not_lost() -> None:
     code = (
         "import _thread, signal, time, weakref\n"

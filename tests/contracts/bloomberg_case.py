@@ -52,6 +52,10 @@ DAYS = [
     {"date": day, "PX_OPEN": 185.0, "PX_HIGH": 186.1, "PX_LOW": 184.9, "PX_LAST": 185.98, "PX_VOLUME": 2_400_000}
     for day in ("2014-06-04", "2014-06-05")
 ]
+NEWS = [
+    {"date": "2014-06-04", "NEWS_SENTIMENT_DAILY_AVG": -0.1234, "NEWS_PUBLICATION_COUNT": 87, "NEWS_HEAT_READ_DMAX": 4},
+    {"date": "2014-06-05", "NEWS_SENTIMENT_DAILY_AVG": 0.0, "NEWS_PUBLICATION_COUNT": 12},
+]
 FACTS = {"IS_EPS": 16.22, "SALES_REV_TURN": 99_751.0, "EQY_FUND_CRNCY": "USD"}
 REFERENCE = {"security": "IBM US Equity", "sequenceNumber": 0, "fieldExceptions": [], "fieldData": FACTS}
 
@@ -61,6 +65,7 @@ def elements(dataset: str, parsed: Any) -> list[Any] | None:
         "market_data": ("tickData", "tickData"),
         "intraday_bars": ("barData", "barTickData"),
         "daily": ("securityData", "fieldData"),
+        "news_analytics": ("securityData", "fieldData"),
     }
     if dataset not in paths or "fields" in parsed:
         return None
@@ -84,6 +89,9 @@ CASE = VendorCase(
         ),
         "daily": Query(dataset="daily", symbols=SYMBOLS, start=datetime(2004, 1, 2, tzinfo=UTC), end=START),
         "reference": Query(dataset="reference", symbols=SYMBOLS),
+        "news_analytics": Query(
+            dataset="news_analytics", symbols=SYMBOLS, start=datetime(2023, 10, 2, tzinfo=UTC), end=START
+        ),
     },
     empty=Query(
         dataset="market_data",
@@ -100,6 +108,9 @@ CASE = VendorCase(
         ),
         "intraday_bars": (response(security="IBM US Equity", interval=5, barData={"barTickData": BARS}),),
         "daily": (response(securityData={"security": "IBM US Equity", "fieldExceptions": [], "fieldData": DAYS}),),
+        "news_analytics": (
+            response(securityData={"security": "IBM US Equity", "fieldExceptions": [], "fieldData": NEWS}),
+        ),
         "reference": (response(fetchedAt="2015-01-05T10:00:00Z", securityData=[REFERENCE]),),
     },
     elements=elements,

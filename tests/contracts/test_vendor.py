@@ -12,6 +12,7 @@ import pytest
 from tests.contracts.vendor_case import VendorCase
 from tests.contracts.vendor_running import content, ids, letters, records, running, take
 from tests.contracts.vendors import CASES
+from tests.effort import rest_slow
 
 from project01.bus import decode, encode
 from project01.domain import (
@@ -26,7 +27,12 @@ from project01.ingest.decoding import Reason
 from project01.ingest.stand_ins import Fault
 from project01.ingest.vendor import Query
 
-HISTORIES = [pytest.param(case, name, id=f"{case}-{name}") for case in CASES for name in case.histories]
+# Of each vendor one dataset among the quick tests, all with the slow ones.
+HISTORIES = [
+    each
+    for case in CASES
+    for each in rest_slow(pytest.param(case, name, id=f"{case}-{name}") for name in case.histories)
+]
 THOROUGH = pytest.mark.parametrize("thorough", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["some", "all"])
 SERVED = [case for case in CASES if case.http]
 REASONS = {value for name, value in vars(Reason).items() if name.isupper()}
@@ -161,7 +167,11 @@ def test_passing_faults_change_nothing(case: VendorCase, thorough: bool, tmp_pat
             assert letters(pages) == []
 
 
-PAGING = [pytest.param(case, kind, id=f"{case}-{kind}") for case in SERVED for kind in case.paging_faults]
+PAGING = [
+    each
+    for case in SERVED
+    for each in rest_slow(pytest.param(case, kind, id=f"{case}-{kind}") for kind in case.paging_faults)
+]
 
 
 @pytest.mark.parametrize(("case", "kind"), PAGING)
@@ -198,11 +208,12 @@ DRIFTS = (
 )
 
 
+@THOROUGH
 @pytest.mark.parametrize("case", SERVED, ids=str)
-def test_schema_drift_is_survived_and_accounted_for(case: VendorCase, tmp_path: Path) -> None:
+def test_schema_drift_is_survived_and_accounted_for(case: VendorCase, thorough: bool, tmp_path: Path) -> None:
     with running(case, tmp_path) as run:
         whole = records(take(run.client.history(longest(case))))
-    for kind in DRIFTS:
+    for kind in DRIFTS if thorough else DRIFTS[:2]:
         with running(case, tmp_path / kind, Fault(kind)) as run:  # type: ignore[arg-type]
             try:
                 pages = take(run.client.history(longest(case)))
@@ -218,12 +229,13 @@ def test_schema_drift_is_survived_and_accounted_for(case: VendorCase, tmp_path: 
 ERRORS = ("401", "403", "500", "429_seconds", "half_message", "refused", "error_body_200")
 
 
+@THOROUGH
 @pytest.mark.parametrize("case", SERVED, ids=str)
-def test_no_secret_is_told(case: VendorCase, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_is_told(case: VendorCase, thorough: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     told: list[str] = []
     secrets: list[str] = []
-    for kind in (None, *ERRORS):
+    for kind in (None, *(ERRORS if thorough else ERRORS[:2])):
         faults = [Fault(kind)] * 9 if kind else []  # type: ignore[arg-type]
         with running(case, tmp_path / str(kind), *faults) as run:
             secrets = [secret.get_secret_value() for secret in run.connection.secrets.values()]

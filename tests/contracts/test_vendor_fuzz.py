@@ -14,6 +14,7 @@ from tests.contracts.fuzzing import payloads
 from tests.contracts.vendor_case import VendorCase
 from tests.contracts.vendor_running import running
 from tests.contracts.vendors import CASES
+from tests.effort import examples, rest_slow
 
 from project01.bus import decode, encode
 from project01.domain import Record
@@ -22,7 +23,10 @@ from project01.ingest.vendor import Decoded
 
 REASONS = {value for name, value in vars(Reason).items() if name.isupper()}
 RECEIVED_AT = 1_760_000_000_000_000
-DATASETS = [pytest.param(case, name, id=f"{case}-{name}") for case in CASES for name in case.samples]
+# Of each vendor one dataset among the quick tests, all with the slow ones.
+DATASETS = [
+    each for case in CASES for each in rest_slow(pytest.param(case, name, id=f"{case}-{name}") for name in case.samples)
+]
 LONGEST_CALL_S = 1.0
 # Python's allocator keeps some of what the 10 MB payloads took.
 MOST_GROWTH_BYTES = 64 << 20
@@ -88,8 +92,8 @@ def fuzz(case: VendorCase, count: int, seed: int, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_300_fuzzed_payloads(case: VendorCase, tmp_path: Path) -> None:
-    fuzz(case, 300, seed=1, folder=tmp_path)
+def test_50_fuzzed_payloads(case: VendorCase, tmp_path: Path) -> None:
+    fuzz(case, 50, seed=1, folder=tmp_path)
 
 
 @pytest.mark.slow
@@ -105,7 +109,7 @@ UNRELATED = st.one_of(st.binary(max_size=300), st.text(max_size=100).map(lambda 
 def test_unrelated_bytes_are_one_letter_at_most(case: VendorCase, dataset: str, tmp_path: Path) -> None:
     with running(case, tmp_path) as run:
 
-        @settings(max_examples=60)
+        @settings(max_examples=examples(60))
         @given(UNRELATED)
         def one_letter_at_most(payload: bytes) -> None:
             decoded = run.client.decode(dataset, payload, RECEIVED_AT)

@@ -160,11 +160,11 @@ def prints(first: int, count: int) -> list[dict[str, Any]]:
 
 
 class ToyStandIn:
-    """100 prints of the past, and a feed of 120 more in about a second."""
+    """100 prints of the past, and a feed of more, by default 120 in about a second."""
 
-    def __init__(self, faults: FaultScript) -> None:
+    def __init__(self, faults: FaultScript, *, count: int = 120, per_second: float = 120) -> None:
         self._past = prints(0, 100)
-        self._feed: Feed[dict[str, Any]] = Feed(prints(1_000, 120), per_second=120)
+        self._feed: Feed[dict[str, Any]] = Feed(prints(1_000, count), per_second=per_second)
         self._server = StandInServer(http=self._answer, socket=self._talk, faults=faults)
         self._stack = contextlib.ExitStack()
 

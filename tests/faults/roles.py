@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.faults.numbered_source import QUERY, SOURCE, TOPICS, NumberedSource
 
-from project01.domain import BusError, SystemClock
+from project01.domain import DEAD_LETTER_TOPIC, TWEETS_TOPIC, BusError, SystemClock
 from project01.ingest import Published, Publisher
 from project01.lake import Lander, LandingLimits
 from project01.pipelines import Place, follow, land
@@ -18,6 +18,7 @@ from project01.pipelines.landing import TopicFigures, curate_topic
 BUS_FAILED = 75
 # Small batches and few files, so that commits and compactions are what a kill strikes.
 LIMITS = LandingLimits(rows=400, age_s=0.05, small_files=6, refresh_s=2.0)
+POST_TOPICS = (TWEETS_TOPIC, DEAD_LETTER_TOPIC)
 STOP, PUBLISHED, LANDED = "stop", "published", "landed"
 
 
@@ -91,7 +92,20 @@ def land_and_curate(folder: Path, bus_url: str | None) -> None:
     land(place, TOPICS, limits=LIMITS)
 
 
-ROLES = {"publish": publish, "land": land_only, "curate": curate_only, "follow": land_and_curate}
+def land_posts(folder: Path, bus_url: str | None) -> None:
+    """What `project01 land` does with posts and dead letters, again and again until told to stop."""
+    place = Place(folder, bus_url)
+    while True:
+        last = (folder / STOP).exists()
+        land(place, POST_TOPICS, limits=LIMITS)
+        if last:
+            return
+        time.sleep(0.02)
+
+
+ROLES = {
+    "publish": publish, "land": land_only, "curate": curate_only, "follow": land_and_curate, "posts": land_posts,
+}  # fmt: skip
 
 
 def play(role: str, folder: str, bus_url: str | None, *more: float) -> int:

@@ -64,6 +64,7 @@ def expected(tmp_path: Path) -> dict[str, str]:
     return digests(good.lake)
 
 
+@pytest.mark.slow
 def test_landing_on_a_full_disk_fails_in_one_line_and_goes_on_when_there_is_room(
     place: Place, expected: dict[str, str], leave: Callable[[int], None]
 ) -> None:
@@ -116,6 +117,7 @@ def test_curating_on_a_full_disk_keeps_what_was_curated(
     assert_whole(place, expected)
 
 
+@pytest.mark.slow
 def test_a_read_only_lake_can_be_read_and_says_why_nothing_lands(
     place: Place, expected: dict[str, str], remount: Callable[[str], None]
 ) -> None:

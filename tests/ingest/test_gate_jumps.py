@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.ingest import GateOutcome, Reason
 
@@ -141,7 +142,7 @@ STEP = st.sampled_from([0.0, 0.02, -0.03, 0.3, -0.35, -0.5, 1.0, -2 / 3, -0.7, -
 WALK = st.lists(st.tuples(STEP, st.sampled_from([0.5, 1.0, 10.0])), min_size=2, max_size=25)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(walk=WALK, cut=st.integers(1, 25), later=WALK)
 def test_the_verdict_on_the_past_does_not_depend_on_the_future(
     make_bars: Callable, gate: Callable, walk: list[tuple], cut: int, later: list[tuple]
@@ -165,7 +166,7 @@ def test_the_verdict_on_the_past_does_not_depend_on_the_future(
     assert first == verdict(whole.head(cut))
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(scale=st.floats(0.01, 1000), walk=WALK)
 def test_the_verdict_does_not_depend_on_the_currency(
     make_bars: Callable, gate: Callable, scale: float, walk: list

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.domain import BARS, CORPORATE_ACTIONS, DEAD_LETTERS, InputError, SchemaError
 from project01.ingest import GateRules, Reason, batch_schema, stamped
@@ -167,7 +168,7 @@ PRICE = st.sampled_from([0.0, -1.0, 1.0, 50.0, 100.0, 101.0, 350.0, math.nan, ma
 BAR = st.tuples(PRICE, PRICE, PRICE, PRICE, PRICE, st.sampled_from([0.0, -1.0, 10.0, None]))
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(bars=st.lists(BAR, min_size=1, max_size=12), repeats=st.lists(st.integers(0, 11), max_size=4))
 def test_every_row_is_accounted_for(make_bars: Callable, gate: Callable, bars: list[tuple], repeats: list[int]) -> None:
     names = ("open", "high", "low", "close", "adj_close", "volume")

@@ -118,6 +118,7 @@ def test_no_network_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(batch.rows.height for batch in SampleSource("ohlcv").read()) > 12_000
 
 
+@pytest.mark.slow
 def test_reading_imports_none_of_the_packages_and_warns_of_nothing() -> None:
     code = (
         "import sys; from project01.ingest import SampleSource\n"

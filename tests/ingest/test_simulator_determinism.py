@@ -46,6 +46,7 @@ def in_another_process(threads: int, hash_seed: int) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_other_processes_and_thread_counts_give_the_same_bytes() -> None:
     here = digests(21)
     tables = {line.split()[0] for line in here}

@@ -5,6 +5,7 @@ import pytest
 from arch.unitroot import VarianceRatio
 from numpy.typing import NDArray
 from scipy import stats
+from tests.effort import rest_slow
 
 from project01.ingest.simulator_market import DailyMarket, edge_strength, simulate_daily
 from project01.ingest.simulator_settings import MarketSettings
@@ -35,7 +36,7 @@ def without_edge() -> Array:
     return planted_ic(range(30))
 
 
-@pytest.mark.parametrize("ic", [0.02, 0.05])
+@pytest.mark.parametrize("ic", rest_slow([0.05, 0.02]))
 def test_the_measured_rank_ic_is_the_planted_one(ic: float, without_edge: Array) -> None:
     found = planted_ic(range(30), planted_ic=ic)
     assert abs(found.mean() - ic) < 3 * stats.sem(found)

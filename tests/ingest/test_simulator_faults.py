@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.domain import BARS, CORPORATE_ACTIONS, trading_calendar
 from project01.ingest import Batch, GateRules, gate_bars
@@ -239,7 +240,7 @@ def test_a_market_without_faults_tells_of_none() -> None:
     assert "corporate_actions" not in {batch.spec.name for batch in source.read()}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(
     st.builds(
         Faults,

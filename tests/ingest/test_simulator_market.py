@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from tests.effort import examples
 
 from project01.domain import BARS, trading_calendar
 from project01.ingest.simulator_market import DailyMarket, daily_frame, simulate_daily
@@ -50,7 +51,7 @@ def large() -> DailyMarket:
     return simulate_daily(MarketSettings(seed=5, symbols=100, sessions=1_500))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(quick)
 def test_bars_hold_together_and_prices_stay_positive(made: MarketSettings) -> None:
     market = simulate_daily(made)
@@ -62,14 +63,14 @@ def test_bars_hold_together_and_prices_stay_positive(made: MarketSettings) -> No
     assert all(np.isfinite(getattr(market, name)).all() for name in ARRAYS if name != "signal")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(quick, st.integers(1, 40))
 def test_a_longer_market_begins_as_the_shorter_one(made: MarketSettings, more: int) -> None:
     short, long = simulate_daily(made), simulate_daily(replace(made, sessions=made.sessions + more))
     assert same(short, long, slice(0, made.sessions), *ARRAYS)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(quick.filter(lambda m: m.median_price_usd < 1e5))
 def test_doubling_the_first_prices_doubles_all_prices_and_nothing_else(made: MarketSettings) -> None:
     once, twice = simulate_daily(made), simulate_daily(replace(made, median_price_usd=2 * made.median_price_usd))

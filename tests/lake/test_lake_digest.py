@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.domain import MACRO, FixedClock, SchemaError
 from project01.lake import Lake
@@ -23,7 +24,7 @@ frames = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(frame=frames, seed=st.integers(0, 99), key=st.permutations(["name", "number", "value", "flag"]))
 def test_canonical_order_agrees_with_polars_sort(frame: pl.DataFrame, seed: int, key: list[str]) -> None:
     shuffled = frame.sample(fraction=1, shuffle=True, seed=seed)
@@ -35,7 +36,7 @@ def test_canonical_order_agrees_with_polars_sort(frame: pl.DataFrame, seed: int,
     assert (code == code.shift(1)).to_list()[1:] == same_key[1:]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(frame=frames, seed=st.integers(0, 99))
 def test_digest_ignores_row_order_and_ingested_at(frame: pl.DataFrame, seed: int) -> None:
     stamped = frame.with_columns(ingested_at=pl.lit(datetime(2020, 1, 1, tzinfo=UTC)))
@@ -46,7 +47,7 @@ def test_digest_ignores_row_order_and_ingested_at(frame: pl.DataFrame, seed: int
     assert content_digest(stamped, ("name",)) == content_digest(pieces, ("name",))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(frame=frames.filter(lambda drawn: drawn.height > 0), data=st.data())
 def test_digest_sees_any_changed_value(frame: pl.DataFrame, data: st.DataObject) -> None:
     row = data.draw(st.integers(0, frame.height - 1))

@@ -165,6 +165,7 @@ def macro_lake(lake: Lake, macro_rows) -> Lake:
 
 
 @pytest.mark.parametrize(("script", "code"), [(READ_AND_EXIT, 0), (WRITE_AND_EXIT, 0), (FAIL_AND_EXIT, 1)])
+@pytest.mark.slow
 def test_a_script_ends_with_its_own_exit_code(macro_lake: Lake, run_python, script: str, code: int) -> None:
     done = run_python(script, macro_lake.url)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")

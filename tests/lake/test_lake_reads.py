@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.domain import MACRO, TIMESTAMP, InputError, LakeError, TableSpec
 from project01.lake import Lake
@@ -43,7 +44,7 @@ def known_at(rows: list[tuple[str, int, int, float]], as_of_day: int) -> list[tu
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(drawn=versions, cuts=st.lists(st.integers(0, 25), max_size=3), as_of_day=st.integers(-1, 7))
 def test_read_as_of_equals_the_plain_python_answer(
     macro_rows: Callable[..., pl.DataFrame],

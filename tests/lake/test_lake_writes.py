@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.domain import MACRO, InputError, LakeError, SchemaError, TableSpec, TransactionError
 from project01.lake import Lake, MergeCounts, Transaction
@@ -235,7 +236,7 @@ merge_rows = st.lists(
 )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(batches=st.lists(merge_rows, min_size=1, max_size=3))
 def test_merging_again_is_a_no_op_and_counts_add_up(
     macro_rows, batches: list[list[tuple[str, int, int, float]]]

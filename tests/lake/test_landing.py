@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.bus import TOPICS, MemoryBus, Message, TopicSpec, encode
 from project01.domain import BusError, Trade, TransactionError, raw_table
@@ -72,6 +73,7 @@ def test_every_message_lands_once_however_often_the_lander_starts(lake: Lake, bu
     assert sorted(ids.to_list()) == sorted(f"t{n}" for n in range(1500))
 
 
+@pytest.mark.slow
 def test_small_files_stay_few(lake: Lake, bus: MemoryBus) -> None:
     for start in range(0, 400, 10):
         publish(bus, 10, start)
@@ -181,7 +183,7 @@ def test_two_landers_at_once_land_everything_once(tmp_path: Path, bus: MemoryBus
     assert len(found) == len(set(found)) == 3000
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(cuts=st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12)), max_size=8))
 def test_any_order_of_repeated_batches_lands_a_prefix_once(cuts: list[tuple[int, int]], tmp_path_factory) -> None:
     lake = Lake(tmp_path_factory.mktemp("lake"))

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.domain import InputError, TrainingSet
 from project01.models import (
@@ -343,7 +344,7 @@ def test_xgboost_files_that_are_no_trees_are_refused(
         check_xgboost(msgspec.json.encode(content), 4)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(data=st.data(), name=st.sampled_from(["lightgbm", "xgboost", "ridge", "historical_mean", "momentum", "zero"]))
 def test_damaged_files_are_refused_or_forecast_finite_numbers(
     data: st.DataObject, name: str, training: TrainingSet, fitted_models: dict[str, ConformalForecaster]

@@ -35,6 +35,7 @@ def test_nothing_is_loaded_from_outside(figures: Figures) -> None:
     assert len(html) < 8_000_000
 
 
+@pytest.mark.slow
 def test_equal_figures_give_equal_bytes_in_another_process(figures: Figures) -> None:
     code = (
         "import hashlib, sys; sys.path.insert(0, sys.argv[1])\n"

@@ -2,7 +2,7 @@
 
 A consumer keeps no position on the bus: whoever consumes stores offsets beside what it made of the messages, in the
 same transaction, and says where to start. Implementations: `MemoryBus`, `SqliteBus`, `KafkaBus`; one contract suite
-(`tests/contracts/test_bus.py`) holds for all.
+(`tests/contracts/test_bus*.py`) holds for all.
 """
 
 from collections.abc import Mapping, Sequence

@@ -37,15 +37,12 @@ Bus = Annotated[
         "--bus", help="Bus elsewhere, e.g. kafka://localhost:9092. [default: OUT/bus.sqlite]", show_default=False
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 
 
 @app.callback()
 def ingest(
     context: typer.Context,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of this run; made if missing.", show_default=False)
-    ] = None,
+    out: Annotated[Path | None, steps.RUN_FOLDER] = None,
     bars: steps.Bars = None,
     mapping: steps.Map = None,
     macro: steps.Macro = None,
@@ -55,7 +52,7 @@ def ingest(
     date_format: steps.DateFormat = None,
     timezone: steps.Timezone = None,
     config: steps.Config = None,
-    as_json: Json = False,
+    as_json: steps.Json = False,
 ) -> None:
     """Read prices, check each bar, keep what passes in the lake and the rest as dead letters; or fetch from a source.
 
@@ -73,7 +70,8 @@ def ingest(
         return
     if out is None:
         raise typer.BadParameter("Missing option '--out'.")
-    steps.ingest(out, bars, mapping, macro, benchmark, sample, simulate, date_format, timezone, config, as_json)
+    choice = steps.choice_of(bars, mapping, macro, benchmark, sample, simulate, date_format, timezone)
+    steps.ingest(out, choice, config, as_json)
 
 
 def _vendor_command(name: str, title: str, example: str) -> Callable[..., None]:
@@ -110,7 +108,7 @@ def _vendor_command(name: str, title: str, example: str) -> Callable[..., None]:
         stream_address: Annotated[
             str | None, typer.Option(help="Other address of the stream.", show_default=False)
         ] = None,
-        as_json: Json = False,
+        as_json: steps.Json = False,
     ) -> None:
         from project01.pipelines import FetchOrder
 
@@ -147,7 +145,7 @@ def files(
     simulate: steps.Simulate = False,
     date_format: steps.DateFormat = None,
     timezone: steps.Timezone = None,
-    as_json: Json = False,
+    as_json: steps.Json = False,
 ) -> None:
     """Your own files, a sample or the simulated market: onto the bus like every other source.
 
@@ -171,9 +169,11 @@ def files(
 
 def _fetch(out: Path, bus: str | None, order: "FetchOrder", seconds: float | None, as_json: bool) -> None:
     from project01.pipelines import Place, fetch
+    from project01.settings import load_settings
 
+    max_lag_s = load_settings().settings.sources.max_lag_s
     with stopping(seconds) as stop, show.counter("published") as counter:
-        done = fetch(Place(out, bus), order, stop, report=lambda d: counter(d.records, d.letters))
+        done = fetch(Place(out, bus), order, stop, report=lambda d: counter(d.records, d.letters), max_lag_s=max_lag_s)
     figures = {"records": done.records, "pages": done.pages, "dead_letters": done.letters}
     if order.stream:
         figures |= {"gaps": done.gaps, "gaps_not_filled": done.unfilled}

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from project01.cli import show
+from project01.cli.steps import Json
 
 app = typer.Typer(help="Look into and tend the lake of a run.", rich_markup_mode=None, no_args_is_help=True)
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.", show_default=False)]
 Url = Annotated[str | None, typer.Option("--url", help="Lake elsewhere, e.g. s3://bucket/lake.", show_default=False)]
 Table = Annotated[str, typer.Argument(help="Table name, e.g. bars.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 
 
 @app.command()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from project01.cli import show
-from project01.cli.ingest import Bus, Json, Out, stopping
+from project01.cli.ingest import Bus, Out, stopping
+from project01.cli.steps import Json
 
 if TYPE_CHECKING:
     from project01.pipelines import Place, TopicFigures
@@ -257,6 +258,44 @@ def sources_gaps(out: Out, as_json: Json = False) -> None:
         show.table("Gaps", list(rows[0]), [[_cell(v) for v in row.values()] for row in rows])
     else:
         typer.echo("No gaps.")
+
+
+@sources.command("lag")
+def sources_lag(
+    out: Out,
+    check: Annotated[bool, typer.Option("--check", help="End with 1 if any stream is over the limit.")] = False,
+    limit: Annotated[
+        float | None,
+        typer.Option("--limit", help="Seconds. [default: setting sources.max_lag_s, 30]", min=0.1, show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """How far each running stream is behind what it received: age of the oldest event that waits, and how many wait.
+
+    With --check it ends with 1 and a line for each stream over the limit, also for one that has not been measured for
+    so long: its process died or hangs. Start that stream again, if only for a second, to be rid of its line.
+
+    \b
+    Examples:
+      project01 sources lag --out runs/live
+      project01 sources lag --check --limit 10 --out runs/live || mail -s lag me@example.org
+    """
+    from project01.pipelines import known_lags
+    from project01.settings import load_settings
+
+    limit_s = load_settings().settings.sources.max_lag_s if limit is None else limit
+    rows = known_lags(_place(out, None).state(), limit_s)
+    if as_json:
+        show.print_json(rows)
+    elif rows:
+        show.table("Lag", list(rows[0]), [[_cell(v) for v in row.values()] for row in rows])
+    else:
+        typer.echo("No stream runs here.")
+    wrong = [row for row in rows if row["wrong"]]
+    if check and wrong:
+        for row in wrong:
+            typer.echo(f"lag: {row['source']} {row['dataset']} {row['symbols']}: {row['wrong']}", err=True)
+        raise typer.Exit(1)
 
 
 def _place(out: Path, lake: str | None, bus: str | None = None) -> "Place":

@@ -10,7 +10,8 @@ from project01.cli import show
 if TYPE_CHECKING:
     from project01.pipelines import Run, SourceChoice
 
-Out = Annotated[Path, typer.Option("--out", help="Folder of this run; made if missing.", show_default=False)]
+RUN_FOLDER = typer.Option("--out", help="Folder of this run; made if missing.", show_default=False)
+Out = Annotated[Path, RUN_FOLDER]
 Config = Annotated[Path | None, typer.Option("--config", help="TOML or YAML settings file.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Horizon = Annotated[int | None, typer.Option(help="Sessions ahead to forecast. [default: 5]", show_default=False)]
@@ -160,35 +161,13 @@ def _finish(run: "Run", result: dict[str, Any], as_json: bool) -> None:
     )
 
 
-def ingest(
-    out: Out,
-    bars: Bars = None,
-    mapping: Map = None,
-    macro: Macro = None,
-    benchmark: Benchmark = None,
-    sample: Sample = None,
-    simulate: Simulate = False,
-    date_format: DateFormat = None,
-    timezone: Timezone = None,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
+def ingest(out: Path, choice: "SourceChoice", config: Path | None, as_json: bool) -> None:
     """Read prices, check each bar, keep what passes in the lake and the rest as dead letters."""
-    run = _open(out, config, {})
-    _show(
-        "Ingest",
-        run.ingest(choice_of(bars, mapping, macro, benchmark, sample, simulate, date_format, timezone)),
-        as_json,
-    )
+    _show("Ingest", _open(out, config, {}).ingest(choice), as_json)
 
 
-def features(out: Out, config: Config = None, horizon: Horizon = None, as_json: Json = False) -> None:
-    """Compute every feature and label from the lake, and describe them to the feature store.
-
-    \b
-    Example:
-      project01 features --out runs/mine
-    """
+def features(out: Path, config: Path | None, horizon: int | None, as_json: bool) -> None:
+    """Compute every feature and label from the lake, and describe them to the feature store."""
     _show("Features", _open(out, config, _flags(horizon, None, None)).features(), as_json)
 
 
@@ -255,5 +234,5 @@ def report(out: Out, config: Config = None, as_json: Json = False) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the tree."""
-    for command in (demo, run, features, train, backtest, forecast, report):
+    for command in (demo, run, train, backtest, forecast, report):
         app.command()(command)

@@ -10,6 +10,7 @@ Project01Error            exit code 1: the work failed
 |  +- StaleTableError     a table ends before the time asked for
 +- LakeError              a table cannot be read or written
 |  +- TransactionError    the same transaction with other content, or out of order
++- StoreError             an online feature store cannot be read or written
 +- BusError               a topic cannot be read or written
 |  +- MessageError        a message is no record we know
 +- SourceError            a vendor cannot be read
@@ -70,6 +71,10 @@ class LakeError(Project01Error):
 
 class TransactionError(LakeError):
     """A transaction was repeated with other content, or went backwards."""
+
+
+class StoreError(Project01Error):
+    """An online feature store cannot be read or written."""
 
 
 class BusError(Project01Error):

@@ -21,19 +21,21 @@ from project01.ingest.source import Batch, Source, batch_schema, stamped
 
 if TYPE_CHECKING:
     from project01.ingest.connection import Connection
+    from project01.ingest.lag import LagWatch
     from project01.ingest.publish import Published, Publisher
     from project01.ingest.registry import VENDORS, connect, sdk_missing, vendor_named
     from project01.ingest.row_records import records_of
-    from project01.ingest.state import IngestState, KnownGap
+    from project01.ingest.state import IngestState, KnownGap, StreamLag
     from project01.ingest.vendor import Budget, Decoded, Gap, Page, Query, VendorClient, VendorSpec
 
 # Name of the module -> what it brings.
 _LATER = {
     "connection": ("Connection",),
+    "lag": ("LagWatch",),
     "publish": ("Published", "Publisher"),
     "row_records": ("records_of",),
     "registry": ("VENDORS", "connect", "sdk_missing", "vendor_named"),
-    "state": ("IngestState", "KnownGap"),
+    "state": ("IngestState", "KnownGap", "StreamLag"),
     "vendor": ("Budget", "Decoded", "Gap", "Page", "Query", "VendorClient", "VendorSpec"),
 }
 _MODULE_OF = {name: module for module, names in _LATER.items() for name in names}
@@ -55,6 +57,7 @@ __all__ = [
     "GateRules",
     "IngestState",
     "KnownGap",
+    "LagWatch",
     "MacroFilesSource",
     "MarketSettings",
     "Page",
@@ -66,6 +69,7 @@ __all__ = [
     "SimulatorSource",
     "SkippedFile",
     "Source",
+    "StreamLag",
     "VendorClient",
     "VendorSpec",
     "batch_schema",

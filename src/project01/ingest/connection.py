@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from project01.domain import Clock, InputError
-from project01.ingest.transport import QuotaLedger, RetryPolicy
+from project01.ingest.transport import Backlog, QuotaLedger, RetryPolicy
 from project01.ingest.vendor import Budget, Credential, VendorSpec
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Connection:
         sleep: waits that many seconds.
         random: source of jitter.
         sdk: stand-in for the vendor's SDK.
+        backlog: adds up what its streams received and nobody took yet.
     """
 
     spec: VendorSpec
@@ -59,6 +60,7 @@ class Connection:
     sleep: Callable[[float], None] = time.sleep
     random: Random = field(default_factory=Random, repr=False)
     sdk: ModuleType | None = None
+    backlog: Backlog = field(default_factory=Backlog, repr=False, compare=False)
 
     @property
     def licence(self) -> str:

@@ -6,21 +6,19 @@ for its topic goes to the dead letters.
 
 import hashlib
 import logging
-import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from project01.bus import Bus, Producer, encode, key_of_record
 from project01.domain import Clock, DeadLetter, InputError, Record, SourceError
+from project01.ingest.gathering import gathered
 from project01.ingest.state import IngestState
+from project01.ingest.transport import Backlog
 from project01.ingest.vendor import Gap, Page, Query, VendorClient
 
 _LOG = logging.getLogger(__name__)
-_PAGES_WAITING = 256
-_LOOK_S = 0.2
 
 
 @dataclass
@@ -83,8 +81,17 @@ class Publisher:
         stop: threading.Event,
         *,
         report: Report = lambda _: None,
+        backlog: Backlog | None = None,
     ) -> Published:
         """Publish a stream until `stop` is set; pages that came meanwhile are flushed together.
+
+        Args:
+            client: connected.
+            source: its name in the state.
+            query: what to listen to.
+            stop: set it to end.
+            report: told the figures after each flush.
+            backlog: counts the pages that are not on the bus yet.
 
         Raises:
             AuthenticationError: the vendor refused the key.
@@ -93,7 +100,7 @@ class Publisher:
         done = Published()
         since = self._last_heard(source, query)
         with self._bus.producer() as producer:
-            for pages in _gathered(client.stream(query, stop), stop):
+            for pages in gathered(client.stream(query, stop), stop, backlog or Backlog()):
                 for page in pages:
                     self._put(producer, page, done)
                 producer.flush()
@@ -193,44 +200,3 @@ def _listening(query: Query) -> Query:
 
 def _instant(micros: int) -> datetime:
     return datetime.fromtimestamp(micros / 1_000_000, UTC)
-
-
-def _gathered(pages: Iterator[Page], stop: threading.Event) -> Iterator[list[Page]]:
-    """Pages in lists of what has come by now, so that one flush serves many; ends when `pages` ends.
-
-    Raises:
-        Exception: what `pages` raised, after the pages before it were handed on.
-    """
-    waiting: queue.Queue[Page | BaseException | None] = queue.Queue(_PAGES_WAITING)
-
-    def pump() -> None:
-        try:
-            for page in pages:
-                waiting.put(page)
-            waiting.put(None)
-        except BaseException as error:  # handed on, and raised where the pages are used
-            waiting.put(error)
-
-    thread = threading.Thread(target=pump, name="pages", daemon=True)
-    thread.start()
-    ended = False
-    item: Page | BaseException | None = None
-    try:
-        while not ended:
-            ready: list[Page] = []
-            with suppress(queue.Empty):
-                item = waiting.get(timeout=_LOOK_S)
-                while isinstance(item, Page):
-                    ready.append(item)
-                    item = waiting.get_nowait()
-                ended = True
-            if ready:
-                yield ready
-        if isinstance(item, BaseException):
-            raise item
-    finally:
-        stop.set()
-        while thread.is_alive():
-            with suppress(queue.Empty):
-                waiting.get_nowait()
-            thread.join(_LOOK_S)

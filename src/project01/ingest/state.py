@@ -1,4 +1,4 @@
-"""Where each fetch goes on, and when a stream was not listening: one SQLite file beside the bus."""
+"""Where each fetch goes on, when a stream was not listening, how far it lags: one SQLite file beside the bus."""
 
 import hashlib
 import sqlite3
@@ -22,6 +22,10 @@ CREATE TABLE IF NOT EXISTS gaps (
   source TEXT NOT NULL, dataset TEXT NOT NULL, symbols TEXT NOT NULL, started TEXT NOT NULL, ended TEXT NOT NULL,
   reason TEXT NOT NULL, filled INTEGER NOT NULL,
   PRIMARY KEY (source, dataset, symbols, started)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lags (
+  source TEXT NOT NULL, dataset TEXT NOT NULL, symbols TEXT NOT NULL, events INTEGER NOT NULL,
+  on_disk INTEGER NOT NULL, age_s REAL NOT NULL, measured_at TEXT NOT NULL,
+  PRIMARY KEY (source, dataset, symbols)) WITHOUT ROWID;
 """
 
 
@@ -35,8 +39,31 @@ class KnownGap:
     gap: Gap
 
 
+@dataclass(frozen=True, kw_only=True)
+class StreamLag:
+    """How far a running stream is behind what it received.
+
+    Attributes:
+        source: the vendor, as in the gaps.
+        dataset: what it listens to.
+        symbols: of which symbols, comma-separated.
+        events: received and not yet on the bus.
+        on_disk: how many of them wait on disk.
+        age_s: how long the oldest of them has waited, seconds; 0: none waits.
+        measured_at: when this was so, timezone-aware UTC.
+    """
+
+    source: str
+    dataset: str
+    symbols: str
+    events: int
+    on_disk: int
+    age_s: float
+    measured_at: datetime
+
+
 class IngestState:
-    """Cursors and gaps; safe for several processes.
+    """Cursors, gaps and lags; safe for several processes.
 
     Args:
         path: the file; made when it is not there.
@@ -93,6 +120,25 @@ class IngestState:
             KnownGap(source, dataset, symbols, Gap(_instant(started), _instant(ended), reason, bool(filled)))
             for source, dataset, symbols, started, ended, reason, filled in rows
         ]
+
+    def save_lag(self, lag: StreamLag) -> None:
+        """Keep the lag of a running stream in place of the one before."""
+        row = (lag.source, lag.dataset, lag.symbols, lag.events, lag.on_disk, lag.age_s, lag.measured_at.isoformat())
+        with self._open() as file:
+            file.execute("INSERT OR REPLACE INTO lags VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def forget_lag(self, lag: StreamLag) -> None:
+        """The stream has ended and says so."""
+        key = (lag.source, lag.dataset, lag.symbols)
+        with self._open() as file:
+            file.execute("DELETE FROM lags WHERE source = ? AND dataset = ? AND symbols = ?", key)
+
+    def lags(self) -> list[StreamLag]:
+        """The lag of every stream that runs, or that ended without saying so, by name."""
+        with self._open() as file:
+            rows = file.execute("SELECT * FROM lags ORDER BY source, dataset, symbols").fetchall()
+        names = ("source", "dataset", "symbols", "events", "on_disk", "age_s")
+        return [StreamLag(**dict(zip(names, row[:-1], strict=True)), measured_at=_instant(row[-1])) for row in rows]
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

@@ -187,7 +187,7 @@ class VendorSpec:
         sdk: module that the vendor distributes, None where none is needed.
         sdk_hint: where the SDK comes from.
         documentation: address of the vendor's documentation.
-        module: where `connect(connection) -> VendorClient` and `stand_in(...)` live.
+        module: where `connect(connection) -> VendorClient` lives; its stand-in is `stand_ins.NAME.stand_in(...)`.
     """
 
     name: str

@@ -18,6 +18,7 @@ from project01.domain import (
     TABLES,
     TIMESTAMP,
     AnyRecord,
+    DeadLetter,
     MessageError,
     TableSpec,
     Tweet,
@@ -162,7 +163,7 @@ class Curator:
     def _curate(self, topic: str, piece: pl.DataFrame) -> CurationCounts:
         counts = CurationCounts(messages=piece.height)
         records, refused = _decoded(piece, topic)
-        if topic == Tweet.topic:
+        if topic in {Tweet.topic, DeadLetter.topic}:
             counts.erased = honour_deletions(self._raw, self._curated, records)
         tables = rows_by_table(records)
         letters = [refused, tables.pop(DEAD_LETTERS.name, refused.clear())]

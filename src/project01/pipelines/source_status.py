@@ -1,9 +1,10 @@
-"""What each source brings and lacks, and when its streams were not listening; needs no vendor's library."""
+"""What each source brings and lacks, gaps and lags of its streams; needs no vendor's library."""
 
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from project01.domain import Clock, SystemClock
 from project01.ingest import VENDORS, IngestState, sdk_missing
 
 
@@ -49,6 +50,39 @@ def known_gaps(state: IngestState) -> list[dict[str, Any]]:
         }
         for known in state.gaps()
     ]
+
+
+def known_lags(state: IngestState, limit_s: float, clock: Clock | None = None) -> list[dict[str, Any]]:
+    """How far each running stream is behind what it received, and what is wrong with it, empty if nothing is.
+
+    Args:
+        state: of the sources.
+        limit_s: seconds; an older event that waits, and an older measurement, are over the limit. A stream that ends
+            takes its row along, so that an old one tells of a process that died or hangs.
+        clock: the machine's where None.
+    """
+    now, rows = (clock or SystemClock()).now(), []
+    for lag in state.lags():
+        silent_s = max(0.0, (now - lag.measured_at).total_seconds())
+        if silent_s > limit_s:
+            wrong = f"not measured for {silent_s:.0f} s, limit {limit_s:g} s: its process died or hangs"
+        elif lag.age_s > limit_s:
+            wrong = f"{lag.age_s:.1f} s behind, limit {limit_s:g} s"
+        else:
+            wrong = ""
+        rows.append(
+            {
+                "source": lag.source,
+                "dataset": lag.dataset,
+                "symbols": lag.symbols,
+                "age_s": lag.age_s,
+                "events": lag.events,
+                "on_disk": lag.on_disk,
+                "measured_at": lag.measured_at.isoformat(),
+                "wrong": wrong,
+            }
+        )
+    return rows
 
 
 def _is_set(variables: Sequence[str], environment: Mapping[str, str]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from project01.domain import Clock, InputError, SystemClock
 from project01.ingest import (
     Connection,
+    LagWatch,
     Published,
     Publisher,
     Query,
@@ -88,8 +89,17 @@ def fetch(
     *,
     report: Report = lambda _: None,
     environment: Mapping[str, str] = os.environ,
+    max_lag_s: float = 30.0,
 ) -> Published:
     """Bring what was ordered onto the bus; a stream goes on until `stop` is set or the stand-in has no more.
+
+    Args:
+        place: bus and state.
+        order: what to fetch.
+        stop: set it to end a stream.
+        report: told the figures as they grow.
+        environment: where keys are read from.
+        max_lag_s: a stream that lags by more warns in the log.
 
     Raises:
         InputError: something is missing or unknown; says what to set or to install.
@@ -111,7 +121,8 @@ def fetch(
         if order.again:
             state.forget(name, query)
         if order.stream:
-            return publisher.stream(client, name, query, stop, report=report)
+            with LagWatch(state, connection.backlog, connection.clock, name, query, limit_s=max_lag_s):
+                return publisher.stream(client, name, query, stop, report=report, backlog=connection.backlog)
         return publisher.history(client, name, query, report=report)
 
 

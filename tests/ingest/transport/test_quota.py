@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.ingest.transport.conftest import SleepingClock
 
 from project01.domain import QuotaError, SourceError
@@ -41,7 +42,7 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(steps=STEPS, limits=st.tuples(st.integers(1, 6), st.integers(1, 20), st.integers(1, 6)))
 def test_no_window_is_ever_overrun_and_nothing_is_refused_without_need(
     steps: list[tuple[int, int, str, bool]], limits: tuple[int, int, int], tmp_path_factory: pytest.TempPathFactory
@@ -123,6 +124,7 @@ ledger.close()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_budget(tmp_path: Path) -> None:
     path = str(tmp_path / "quota.sqlite")
     command = [sys.executable, "-c", SPENDER, path]

@@ -10,6 +10,7 @@ from threading import Event
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.ingest.transport.conftest import MakeConnection
 from tests.ingest.transport.test_listen import over_socket, patient, vendor
 
@@ -32,7 +33,7 @@ def files_open_in(folder: Path) -> list[os.stat_result]:
     return found
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     steps=st.lists(st.one_of(EVENTS, st.none()), max_size=80),
     most=st.integers(1, 12),

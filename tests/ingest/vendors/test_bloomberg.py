@@ -1,10 +1,7 @@
 """Bloomberg beyond the contract: merging of changed fields, identities, failures in Bloomberg's own words, replays."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,16 +10,16 @@ from typing import Any
 
 import pytest
 from tests.contracts.bloomberg_case import START, TRADE, event, response, start
+from tests.ingest.vendors.running import client_of, records
 
 from project01.domain import (
     AuthenticationError,
     Bar,
-    DeadLetter,
     Fact,
     InputError,
+    Observation,
     QuotaError,
     Quote,
-    Record,
     Trade,
     UnreachableError,
     VendorError,
@@ -31,10 +28,8 @@ from project01.ingest.decoding import Reason
 from project01.ingest.stand_ins import Fault, FaultScript, bloomberg_sdk
 from project01.ingest.stand_ins.bloomberg import BloombergStandIn, stand_in
 from project01.ingest.stand_ins.bloomberg_elements import Choice, CorrelationId, Message
-from project01.ingest.transport import RetryPolicy
-from project01.ingest.vendor import Page, Query
+from project01.ingest.vendor import Page, Query, VendorClient
 from project01.ingest.vendors.bloomberg import connect
-from project01.ingest.vendors.bloomberg_client import BloombergClient
 from project01.ingest.vendors.bloomberg_decode import decode
 from project01.ingest.vendors.bloomberg_session import Elements, MarketDataSession, Occurrences
 from project01.ingest.vendors.elements import Origin
@@ -45,28 +40,13 @@ TICKS = Query(dataset="market_data", symbols=("AAPL",), start=START - timedelta(
 DAYS = Query(dataset="daily", symbols=("AAPL",), start=datetime(2024, 2, 1, 12, tzinfo=UTC), end=START)
 
 
-@contextmanager
-def client_of(market: BloombergStandIn, folder: Path, **changes: Any) -> Iterator[BloombergClient]:
-    hasty = RetryPolicy(attempts=4, base_s=0.01, cap_s=0.05)
-    client = connect(replace(market.connection(folder), retry=hasty, **changes))
-    assert isinstance(client, BloombergClient)
-    try:
-        yield client
-    finally:
-        client.close()
-
-
 @pytest.fixture
 def origin(tmp_path: Path) -> Iterator[Origin]:
     with start(FaultScript()) as market:
         yield Origin.of(market.connection(tmp_path))
 
 
-def records(pages: list[Page]) -> list[Record]:
-    return [record for page in pages for record in page.decoded.records]
-
-
-def heard(client: BloombergClient, market: BloombergStandIn, symbols: tuple[str, ...]) -> list[Page]:
+def heard(client: VendorClient, market: BloombergStandIn, symbols: tuple[str, ...]) -> list[Page]:
     """Pages until the market has ended and everything of it was heard, or ten seconds."""
     stop, pages, ids = Event(), list[Page](), set[str]()
     watchdog = Timer(10.0, stop.set)
@@ -206,6 +186,61 @@ def test_numbers_as_of_now_are_known_when_they_were_fetched(origin: Origin) -> N
     assert [letter.reason for letter in unknown.letters] == [Reason.SCHEMA]
 
 
+def news(*rows: dict[str, Any], security: str = "IBM US Equity") -> bytes:
+    return response(securityData={"security": security, "fieldExceptions": [], "fieldData": list(rows)})
+
+
+def test_golden_figures_of_news_are_known_when_their_day_is_over_in_new_york(origin: Origin) -> None:
+    rows = (
+        {"date": "2014-01-15", "NEWS_SENTIMENT_DAILY_AVG": -0.5, "NEWS_PUBLICATION_COUNT": 7, "brandNewField": 1},
+        {"date": "2014-06-05T00:00:00", "NEWS_SENTIMENT_DAILY_AVG": None, "NEWS_HEAT_READ_DMAX": 4},
+    )
+    decoded = decode(origin, "news_analytics", news(*rows, security="BRK/B US Equity"), RECEIVED)
+    assert (decoded.accepted, decoded.letters) == (2, ())
+    found = [record for record in decoded.records if isinstance(record, Observation)]
+    assert [(each.symbol, each.series_id, each.period, each.value, each.knowledge_time) for each in found] == [
+        ("BRK.B", "NEWS_SENTIMENT_DAILY_AVG", "2014-01-15", -0.5, 1_389_848_400_000_000),  # 05:00 UTC of the 16th
+        ("BRK.B", "NEWS_PUBLICATION_COUNT", "2014-01-15", 7.0, 1_389_848_400_000_000),
+        ("BRK.B", "NEWS_HEAT_READ_DMAX", "2014-06-05", 4.0, 1_402_027_200_000_000),  # 04:00 UTC of the 6th: summer
+    ]
+    assert len({each.source_id for each in found}) == 3
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"date": "2014-06-05", "NEWS_SENTIMENT_DAILY_AVG": "NaN"}, Reason.NOT_FINITE),
+        ({"date": "2014-06-05", "NEWS_PUBLICATION_COUNT": "many"}, Reason.SCHEMA),
+        ({"date": "9999-12-31", "NEWS_PUBLICATION_COUNT": 1}, Reason.SCHEMA),
+        ({"date": "2025-10-09", "NEWS_PUBLICATION_COUNT": 1}, Reason.IN_FUTURE),
+        ({"NEWS_PUBLICATION_COUNT": 1}, Reason.SCHEMA),
+    ],
+)
+def test_a_spoilt_day_of_news_costs_itself(origin: Origin, row: dict[str, Any], reason: str) -> None:
+    good = {"date": "2014-06-04", "NEWS_PUBLICATION_COUNT": 3}
+    decoded = decode(origin, "news_analytics", news(good, row), RECEIVED)
+    assert (len(decoded.records), [letter.reason for letter in decoded.letters]) == (1, [reason])
+    assert json.loads(decoded.letters[0].payload)["securityData"]["fieldData"] == [row]
+
+
+def test_news_is_asked_by_whole_days_and_any_field(tmp_path: Path) -> None:
+    """15 h UTC of 12 March is within a day of New York that is not over: the 11th is the last."""
+    asked = Query(
+        dataset="news_analytics",
+        symbols=("AAPL",),
+        start=datetime(2024, 3, 7, 5, tzinfo=UTC),
+        parameters={"fields": "TWITTER_SENTIMENT_DAILY_AVG, NEWS_HEAT_PUB_DNUMSTORIES"},
+    )
+    with stand_in(symbols=("AAPL",), start=START) as market, client_of(market, tmp_path) as client:
+        pages = list(client.history(asked))
+        found = [record for record in records(pages) if isinstance(record, Observation)]
+        # The 6th becomes known at the very start.
+        assert sorted({each.period for each in found}) == ["2024-03-06", "2024-03-07", "2024-03-08", "2024-03-11"]
+        assert {each.series_id for each in found} == {"TWITTER_SENTIMENT_DAILY_AVG", "NEWS_HEAT_PUB_DNUMSTORIES"}
+        assert len(found) == 8
+        assert records(list(client.history(asked, pages[-1].cursor))) == []
+
+
 SPOILT: list[tuple[dict[str, Any], str]] = [
     ({"close": 0}, Reason.NOT_POSITIVE),
     ({"close": "NaN"}, Reason.NOT_FINITE),
@@ -233,23 +268,6 @@ def test_a_spoilt_row_costs_itself_and_its_letter_can_be_decoded_after_a_fix(
     assert [record.source_id for record in replayed.records] == [decoded.records[0].source_id]
 
 
-def test_an_unknown_security_is_a_letter_and_the_others_stream_on(tmp_path: Path) -> None:
-    with stand_in(symbols=("AAPL",), start=START, count=30, speed=200) as market, client_of(market, tmp_path) as client:
-        pages = heard(client, market, ("AAPL", "ZZZZ"))
-    letters = [letter for page in pages for letter in page.decoded.letters]
-    assert [letter.reason for letter in letters] == [Reason.UNKNOWN_SYMBOL]
-    assert {record.source_id for record in records(pages)} == market.sent
-    assert len(market.sent) == 30
-
-
-def test_a_missing_entitlement_ends_the_stream_and_says_why(tmp_path: Path) -> None:
-    query = Query(dataset="market_data", symbols=("AAPL", "UNENTITLED"))
-    with stand_in(symbols=("AAPL",), start=START) as market, client_of(market, tmp_path) as client:
-        pages = client.stream(query, Event())
-        with pytest.raises(AuthenticationError, match="UNENTITLED"):
-            next(pages)
-
-
 @pytest.mark.parametrize("kind", ["duplicates", "disorder", "new_field", "lone_surrogate"])
 def test_harmless_faults_in_the_stream_cost_nothing(kind: Any, tmp_path: Path) -> None:
     script = FaultScript(*[Fault(kind, after=3, where="stream") for _ in range(4)])
@@ -259,33 +277,6 @@ def test_harmless_faults_in_the_stream_cost_nothing(kind: Any, tmp_path: Path) -
     assert {record.source_id for record in records(pages)} == market.sent
     assert [letter for page in pages for letter in page.decoded.letters] == []
     assert script.done
-
-
-@pytest.mark.parametrize(
-    ("kind", "reason"),
-    [("retyped_field", Reason.SCHEMA), ("not_a_number", Reason.NOT_FINITE), ("missing_field", Reason.SCHEMA)],
-)
-def test_a_spoilt_event_is_one_letter(kind: Any, reason: str, tmp_path: Path) -> None:
-    script = FaultScript(Fault(kind, after=5, where="stream"))
-    market = stand_in(symbols=("AAPL",), start=START, count=12, speed=200, faults=script)
-    with market, client_of(market, tmp_path) as client:
-        stop, letters = Event(), list[DeadLetter]()
-        for page in client.stream(Query(dataset="market_data", symbols=("AAPL",)), stop):
-            letters += page.decoded.letters
-            if letters:
-                stop.set()
-    assert [letter.reason for letter in letters] == [reason]
-
-
-@pytest.mark.parametrize("kind", ["refused", "500", "503", "half_message", "tls_error", "pause"])
-def test_passing_faults_of_requests_change_nothing(kind: Any, tmp_path: Path) -> None:
-    with start(FaultScript()) as market, client_of(market, tmp_path) as client:
-        expected = [record.source_id for record in records(list(client.history(TICKS)))]
-    script = FaultScript(Fault(kind, seconds=0.05))
-    with start(script) as market, client_of(market, tmp_path / "faulty") as client:
-        assert [record.source_id for record in records(list(client.history(TICKS)))] == expected
-    assert script.done
-    assert expected
 
 
 @pytest.mark.parametrize(
@@ -302,19 +293,6 @@ def test_refusals_of_requests_end_at_once(kind: Any, error: type[Exception], tmp
     with start(script) as market, client_of(market, tmp_path) as client, pytest.raises(error):
         list(client.history(TICKS))
     assert [fault.kind for fault in script.struck] == [kind]
-
-
-@pytest.mark.parametrize(
-    ("kind", "letters"),
-    [
-        ("new_field", 0), ("duplicates", 0), ("disorder", 0), ("lone_surrogate", 0), ("ten_megabytes", 0),
-        ("renamed_field", 27), ("missing_field", 27), ("retyped_field", 27), ("not_a_number", 27),
-    ],
-)  # fmt: skip
-def test_drift_of_rows_is_accounted_for(kind: Any, letters: int, tmp_path: Path) -> None:
-    with start(FaultScript(Fault(kind))) as market, client_of(market, tmp_path) as client:
-        pages = list(client.history(DAYS))
-    assert (len(records(pages)), sum(len(page.decoded.letters) for page in pages)) == (27 - letters, letters)
 
 
 def test_nobody_there_is_named(tmp_path: Path) -> None:
@@ -346,33 +324,3 @@ def test_a_wrong_application_is_refused_and_not_told(tmp_path: Path) -> None:
 def test_what_cannot_be_asked_is_said(query: Query, tmp_path: Path) -> None:
     with start(FaultScript()) as market, client_of(market, tmp_path) as client, pytest.raises(InputError):
         list(client.history(query))
-
-
-def test_without_the_sdk_one_line_says_what_to_do_within_a_second() -> None:
-    program = Path(__file__).with_name("sdk_blocked.py")
-    done = subprocess.run(
-        [sys.executable, str(program), "bloomberg", "blpapi"], capture_output=True, text=True, timeout=120, check=True
-    )
-    (line,) = done.stdout.splitlines()
-    seconds, _, told = line.partition(" ")
-    assert float(seconds) < 1.0
-    assert told.startswith("Bloomberg needs its SDK, the Python module 'blpapi'")
-    assert "install" in told
-
-
-def test_symbols_are_needed_unless_the_market_is_made_up(tmp_path: Path) -> None:
-    query = Query(dataset="daily", start=datetime(2024, 3, 1, tzinfo=UTC), end=START)
-    with start(FaultScript()) as market:
-        with client_of(market, tmp_path / "made_up") as client:
-            assert {record.symbol for record in records(list(client.history(query)))} == {"AAPL", "MSFT", "BRK.B"}
-        with client_of(market, tmp_path / "real", simulated=False) as client:
-            with pytest.raises(InputError, match="needs symbols"):
-                client.history(query)
-            with pytest.raises(InputError, match="needs symbols"):
-                client.stream(Query(dataset="market_data"), Event())
-
-
-def test_a_payload_of_millions_of_elements_is_one_letter(origin: Origin) -> None:
-    payload = response(security="IBM US Equity", tickData={"tickData": [0] * 1_500_000})
-    decoded = decode(origin, "market_data", payload, RECEIVED)
-    assert [letter.reason for letter in decoded.letters] == [Reason.TOO_LARGE]

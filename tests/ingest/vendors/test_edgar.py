@@ -1,15 +1,15 @@
 """EDGAR: when a filing was known, restated and comparative figures, real filings through the whole way."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from tests.ingest.vendors.running import RECEIVED_AT, decoded_by, fetched_as, running
 
 from project01.domain import AuthenticationError, Fact, InputError, Observation, QuotaError, VendorError
 from project01.ingest.connection import Connection
@@ -18,38 +18,15 @@ from project01.ingest.stand_ins import Fault, FaultScript, Reply, Request, Stand
 from project01.ingest.stand_ins.edgar import filings_of, stand_in
 from project01.ingest.stand_ins.edgar_server import EdgarStandIn, Filing, Number
 from project01.ingest.symbols import SymbolMap
-from project01.ingest.vendor import Decoded, Query, VendorClient
+from project01.ingest.vendor import Query
 from project01.ingest.vendors.edgar import SPEC, connect
 from project01.ingest.vendors.edgar_clock import Stamp, known_us, reading_of
 from project01.ingest.vendors.edgar_decoding import read_facts
 
-RECEIVED_AT = micros_of(datetime(2024, 6, 1, tzinfo=UTC))
 APPLE = 320_193
 FACTS = Query(dataset="company_facts", symbols=("AAPL",))
-
-
-@contextmanager
-def running(folder: Path, server: EdgarStandIn, **changes: Any) -> Iterator[VendorClient]:
-    with server:
-        client = connect(replace(server.connection(folder), **({"budgets": ()} | changes)))
-        try:
-            yield client
-        finally:
-            client.close()
-
-
-def fetched(client: VendorClient, query: Query, cursor: str | None = None) -> tuple[list[Fact], str | None]:
-    found: list[Fact] = []
-    for page in client.history(query, cursor):
-        assert page.decoded.letters == []
-        found += [row for row in page.decoded.records if isinstance(row, Fact)]
-        cursor = page.cursor
-    return found, cursor
-
-
-def decoded(folder: Path, content: Any, dataset: str = "company_facts") -> Decoded:
-    with running(folder, stand_in()) as client:
-        return client.decode(dataset, json.dumps(content).encode(), RECEIVED_AT)
+fetched = partial(fetched_as, Fact)
+decoded = partial(decoded_by, stand_in, dataset="company_facts")
 
 
 def utc(*parts: int) -> int:

@@ -1,10 +1,9 @@
 """FRED: clocks and values worked out by hand, vintages as of a day, the whole way over real HTTP."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,40 +12,18 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.ingest.vendors.running import RECEIVED_AT, decoded_by, fetched_as, running
 
 from project01.domain import AuthenticationError, FixedClock, InputError, Observation, VendorError
 from project01.ingest.decoding import Reason, micros_of
 from project01.ingest.stand_ins import Fault, FaultScript
-from project01.ingest.stand_ins.fred import FredStandIn, Vintage, stand_in
-from project01.ingest.vendor import Decoded, Query, VendorClient
+from project01.ingest.stand_ins.fred import Vintage, stand_in
+from project01.ingest.vendor import Query
 from project01.ingest.vendors.fred import connect
 
-RECEIVED_AT = micros_of(datetime(2024, 6, 1, tzinfo=UTC))
 UNRATE = Query(dataset="observations", symbols=("UNRATE",))
-
-
-@contextmanager
-def running(folder: Path, server: FredStandIn, **changes: Any) -> Iterator[VendorClient]:
-    with server:
-        client = connect(replace(server.connection(folder), **({"budgets": ()} | changes)))
-        try:
-            yield client
-        finally:
-            client.close()
-
-
-def fetched(client: VendorClient, query: Query, cursor: str | None = None) -> tuple[list[Observation], str | None]:
-    found: list[Observation] = []
-    for page in client.history(query, cursor):
-        assert page.decoded.letters == []
-        found += [row for row in page.decoded.records if isinstance(row, Observation)]
-        cursor = page.cursor
-    return found, cursor
-
-
-def decoded(folder: Path, content: Any, dataset: str = "observations") -> Decoded:
-    with running(folder, stand_in()) as client:
-        return client.decode(dataset, json.dumps(content).encode(), RECEIVED_AT)
+fetched = partial(fetched_as, Observation)
+decoded = partial(decoded_by, stand_in, dataset="observations")
 
 
 def row(**changes: Any) -> dict[str, Any]:

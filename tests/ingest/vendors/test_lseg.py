@@ -1,14 +1,10 @@
 """LSEG beyond the contract: merging of changed fields, clocks of facts, tables that are cut off, its own failures."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import numpy as np
@@ -16,30 +12,26 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 from tests.contracts.lseg_case import DAYS, ESTIMATE, REVENUE, START, UPDATE, start, table
+from tests.ingest.vendors.running import client_of, records
 
 from project01.domain import (
     AuthenticationError,
     Bar,
-    DeadLetter,
     Fact,
     InputError,
     NewsItem,
     QuotaError,
     Quote,
-    Record,
     Trade,
     UnreachableError,
     VendorError,
 )
 from project01.ingest.decoding import Reason
 from project01.ingest.stand_ins import Fault, FaultScript
-from project01.ingest.stand_ins.lseg import LsegStandIn, stand_in
-from project01.ingest.transport import RetryPolicy
-from project01.ingest.vendor import Page, Query
+from project01.ingest.vendor import Query
 from project01.ingest.vendors import lseg_client
 from project01.ingest.vendors.elements import Origin
 from project01.ingest.vendors.lseg import connect
-from project01.ingest.vendors.lseg_client import LsegClient
 from project01.ingest.vendors.lseg_decode import decode
 from project01.ingest.vendors.lseg_session import plain, rows_of
 
@@ -49,25 +41,10 @@ DAILY = Query(dataset="bars", symbols=("AAPL",), start=datetime(2024, 2, 1, 12, 
 NEWS = Query(dataset="news", symbols=("AAPL",), start=START - timedelta(days=10), end=START)
 
 
-@contextmanager
-def client_of(market: LsegStandIn, folder: Path, **changes: Any) -> Iterator[LsegClient]:
-    hasty = RetryPolicy(attempts=4, base_s=0.01, cap_s=0.05)
-    client = connect(replace(market.connection(folder), retry=hasty, **changes))
-    assert isinstance(client, LsegClient)
-    try:
-        yield client
-    finally:
-        client.close()
-
-
 @pytest.fixture
 def origin(tmp_path: Path) -> Iterator[Origin]:
     with start(FaultScript()) as market:
         yield Origin.of(market.connection(tmp_path))
-
-
-def records(pages: list[Page]) -> list[Record]:
-    return [record for page in pages for record in page.decoded.records]
 
 
 def update(fields: dict[str, Any], **merged: Any) -> bytes:
@@ -192,52 +169,6 @@ def test_an_unknown_instrument_is_one_letter(tmp_path: Path) -> None:
     assert len(records(pages)) == 27
 
 
-def test_the_stream_goes_on_without_an_unknown_instrument(tmp_path: Path) -> None:
-    with stand_in(symbols=("AAPL",), start=START, count=30, speed=200) as market, client_of(market, tmp_path) as client:
-        stop, ids, letters = Event(), set[str](), list[DeadLetter]()
-        for page in client.stream(Query(dataset="pricing", symbols=("AAPL", "ZZZZ")), stop):
-            ids.update(record.source_id for record in page.decoded.records)
-            letters += page.decoded.letters
-            if market.finished and market.sent <= ids:
-                stop.set()
-    assert [letter.reason for letter in letters] == [Reason.UNKNOWN_SYMBOL]
-    assert len(ids) == 30
-
-
-def test_a_missing_entitlement_ends_the_stream_and_says_why(tmp_path: Path) -> None:
-    with stand_in(symbols=("AAPL",), start=START) as market, client_of(market, tmp_path) as client:
-        pages = client.stream(Query(dataset="pricing", symbols=("AAPL", "UNENTITLED")), Event())
-        with pytest.raises(AuthenticationError, match="NotEntitled"):
-            next(pages)
-
-
-@pytest.mark.parametrize(
-    ("kind", "reason"),
-    [("retyped_field", Reason.SCHEMA), ("not_a_number", Reason.NOT_FINITE), ("lone_surrogate", Reason.SCHEMA)],
-)
-def test_a_spoilt_update_is_one_letter(kind: Any, reason: str, tmp_path: Path) -> None:
-    script = FaultScript(Fault(kind, after=5, where="stream"))
-    market = stand_in(symbols=("AAPL",), start=START, count=60, speed=200, faults=script)
-    with market, client_of(market, tmp_path) as client:
-        stop, letters = Event(), list[DeadLetter]()
-        for page in client.stream(Query(dataset="pricing", symbols=("AAPL",)), stop):
-            letters += page.decoded.letters
-            if letters:
-                stop.set()
-    assert [letter.reason for letter in letters] == [reason]
-
-
-@pytest.mark.parametrize("kind", ["refused", "500", "503", "half_message", "error_body_200", "pause"])
-def test_passing_faults_of_requests_change_nothing(kind: Any, tmp_path: Path) -> None:
-    with start(FaultScript()) as market, client_of(market, tmp_path) as client:
-        expected = [record.source_id for record in records(list(client.history(TICKS)))]
-    script = FaultScript(Fault(kind, seconds=0.05))
-    with start(script) as market, client_of(market, tmp_path / "faulty") as client:
-        assert [record.source_id for record in records(list(client.history(TICKS)))] == expected
-    assert script.done
-    assert expected
-
-
 @pytest.mark.parametrize(
     ("kinds", "error"),
     [
@@ -252,20 +183,6 @@ def test_refusals_of_requests_are_told_apart(kinds: list[Any], error: type[Excep
     with start(script) as market, client_of(market, tmp_path) as client, pytest.raises(error):
         list(client.history(TICKS))
     assert [fault.kind for fault in script.struck] == kinds
-
-
-@pytest.mark.parametrize(
-    ("kind", "letters"),
-    [
-        ("new_field", 0), ("duplicates", 0), ("disorder", 0),
-        ("renamed_field", 27), ("missing_field", 27), ("retyped_field", 27), ("not_a_number", 27),
-        ("lone_surrogate", 27),
-    ],
-)  # fmt: skip
-def test_drift_of_rows_is_accounted_for(kind: Any, letters: int, tmp_path: Path) -> None:
-    with start(FaultScript(Fault(kind))) as market, client_of(market, tmp_path) as client:
-        pages = list(client.history(DAILY))
-    assert (len(records(pages)), sum(len(page.decoded.letters) for page in pages)) == (27 - letters, letters)
 
 
 def test_a_headline_of_ten_megabytes_is_a_letter(tmp_path: Path) -> None:
@@ -305,33 +222,3 @@ def test_a_platform_session_is_opened_with_a_username(tmp_path: Path) -> None:
 def test_what_cannot_be_asked_is_said(query: Query, tmp_path: Path) -> None:
     with start(FaultScript()) as market, client_of(market, tmp_path) as client, pytest.raises(InputError):
         list(client.history(query))
-
-
-def test_without_the_library_one_line_says_what_to_do_within_a_second() -> None:
-    program = Path(__file__).with_name("sdk_blocked.py")
-    done = subprocess.run(
-        [sys.executable, str(program), "lseg", "lseg.data"], capture_output=True, text=True, timeout=120, check=True
-    )
-    (line,) = done.stdout.splitlines()
-    seconds, _, told = line.partition(" ")
-    assert float(seconds) < 1.0
-    assert told.startswith("LSEG (Refinitiv) needs its SDK, the Python module 'lseg.data'")
-    assert "pip install lseg-data" in told
-
-
-def test_symbols_are_needed_unless_the_market_is_made_up(tmp_path: Path) -> None:
-    query = Query(dataset="bars", start=datetime(2024, 3, 1, tzinfo=UTC), end=START)
-    with start(FaultScript()) as market:
-        with client_of(market, tmp_path / "made_up") as client:
-            assert {record.symbol for record in records(list(client.history(query)))} == {"AAPL", "MSFT", "BRK.B"}
-        with client_of(market, tmp_path / "real", simulated=False) as client:
-            with pytest.raises(InputError, match="needs symbols"):
-                client.history(query)
-            with pytest.raises(InputError, match="needs symbols"):
-                client.stream(Query(dataset="pricing"), Event())
-
-
-def test_a_payload_of_millions_of_elements_is_one_letter(origin: Origin) -> None:
-    payload = table(interval="tick", data=[0] * 1_500_000)
-    decoded = decode(origin, "pricing", payload, RECEIVED)
-    assert [letter.reason for letter in decoded.letters] == [Reason.TOO_LARGE]

@@ -1,23 +1,22 @@
 """Nasdaq Data Link: clocks and values worked out by hand, both datasets over real HTTP."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ingest.vendors.running import decoded_by, fetched_as, running
 
 from project01.domain import AuthenticationError, FixedClock, InputError, Observation, VendorError
 from project01.ingest.decoding import Reason, micros_of
 from project01.ingest.stand_ins import Fault, FaultScript
-from project01.ingest.stand_ins.quandl import TABLE, QuandlStandIn, stand_in
-from project01.ingest.vendor import Decoded, Query, VendorClient
+from project01.ingest.stand_ins.quandl import TABLE, stand_in
+from project01.ingest.vendor import Query
 from project01.ingest.vendors.quandl import connect
 
-RECEIVED_AT = micros_of(datetime(2024, 6, 1, tzinfo=UTC))
 GDP = Query(dataset="timeseries", symbols=("FRED/GDP",))
 SF1 = Query(dataset="tables", parameters={"table": TABLE})
 COLUMNS = (
@@ -29,30 +28,8 @@ COLUMNS = (
     ("revenue", "Integer"),
     ("eps", "BigDecimal(34,12)"),
 )
-
-
-@contextmanager
-def running(folder: Path, server: QuandlStandIn, **changes: Any) -> Iterator[VendorClient]:
-    with server:
-        client = connect(replace(server.connection(folder), **({"budgets": ()} | changes)))
-        try:
-            yield client
-        finally:
-            client.close()
-
-
-def fetched(client: VendorClient, query: Query, cursor: str | None = None) -> tuple[list[Observation], str | None]:
-    found: list[Observation] = []
-    for page in client.history(query, cursor):
-        assert page.decoded.letters == []
-        found += [row for row in page.decoded.records if isinstance(row, Observation)]
-        cursor = page.cursor
-    return found, cursor
-
-
-def decoded(folder: Path, content: Any, dataset: str) -> Decoded:
-    with running(folder, stand_in()) as client:
-        return client.decode(dataset, json.dumps(content).encode(), RECEIVED_AT)
+fetched = partial(fetched_as, Observation)
+decoded = partial(decoded_by, stand_in)
 
 
 def series(*rows: Any, lag: str = "1", member: str = "dataset_data", **more: Any) -> dict[str, Any]:

@@ -16,18 +16,14 @@ streams come as the events in which Bloomberg tells of them:
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from datetime import datetime
 from itertools import count as counter
-from pathlib import Path
-from threading import Lock
-from types import TracebackType
-from typing import Any, Final, Self
+from types import ModuleType
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import SecretStr
 
 from project01.domain import SystemClock
-from project01.ingest.connection import Connection
 from project01.ingest.stand_ins import NO_FAULTS, Fault, FaultScript, bloomberg_sdk
 from project01.ingest.stand_ins.bloomberg_answers import Answers
 from project01.ingest.stand_ins.bloomberg_sdk import (
@@ -39,9 +35,9 @@ from project01.ingest.stand_ins.bloomberg_sdk import (
     SessionOptions,
     SubscriptionList,
 )
-from project01.ingest.stand_ins.tape import Print, Tape
-from project01.ingest.symbols import SymbolMap
-from project01.ingest.transport import QuotaLedger
+from project01.ingest.stand_ins.sdk_market import SdkMarket
+from project01.ingest.stand_ins.tape import Print
+from project01.ingest.vendor import VendorSpec
 from project01.ingest.vendors.bloomberg import SPEC
 from project01.ingest.vendors.sdk import SIMULATED_SYMBOLS
 
@@ -58,8 +54,11 @@ _TERMINATED = (Event.SESSION_STATUS, "SessionTerminated")
 _UNENTITLED = "UNENTITLED"
 
 
-class BloombergStandIn:
+class BloombergStandIn(SdkMarket):
     """The market and its Terminal, while the ``with`` block lasts; arguments as of `stand_in`."""
+
+    spec: ClassVar[VendorSpec] = SPEC
+    sdk: ClassVar[ModuleType] = bloomberg_sdk
 
     def __init__(
         self,
@@ -71,81 +70,33 @@ class BloombergStandIn:
         start: datetime,
         application: str,
     ) -> None:
-        self.faults, self.application = faults, application
-        self.tape = Tape(symbols, seed=seed, start=start, count=count, per_second=per_second)
-        self.clock = self.tape.clock
-        self.names = SymbolMap.default()
-        self.securities = {self.names.theirs(symbol, "bloomberg"): symbol for symbol in symbols}
-        self._answers = Answers(self.tape, self.securities, seed)
+        super().__init__(symbols, "bloomberg", seed, faults, count, per_second, start)
+        self.application = application
+        self._answers = Answers(self.tape, self.instruments, seed)
         self._address = (_HOST, next(_PORTS))
-        self._starts: deque[str] = deque()
-        self._refused_until = 0.0
-        self._drops_in_subscribe = False
-        self._lock = Lock()
-        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         TERMINALS[self._address] = self
         self._stack.callback(TERMINALS.pop, self._address)
-        self._stack.callback(self.tape.close)
-        return self
+        return super().__enter__()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
-
-    def connection(self, folder: Path, **changes: Any) -> Connection:
-        """A connection to this Terminal through the stand-in SDK.
-
-        Args:
-            folder: for the quota ledger and spilled frames.
-            changes: fields of `Connection` to be other.
-        """
-        quota = QuotaLedger(folder / "quota.sqlite", self.clock)
-        self._stack.callback(quota.close)
+    def entrance(self) -> dict[str, Any]:
+        """The application that is let in, and where the Terminal listens."""
         host, port = self._address
-        fields: dict[str, Any] = {
-            "spec": SPEC,
-            "secrets": {"application": SecretStr(self.application)},
-            "address": "",
-            "stream_address": f"{host}:{port}",
-            "clock": self.clock,
-            "quota": quota,
-            "symbols": self.names,
-            "spill_folder": folder / "spill",
-            "simulated": True,
-            "sdk": bloomberg_sdk,
-        }
-        return Connection(**(fields | changes))
-
-    @property
-    def sent(self) -> frozenset[str]:
-        """Ids of the records of what has happened since the first subscription, whether or not anybody listened."""
-        return frozenset(source_id(found) for found in self.tape.live)
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.tape.finished
-
-    def grow(self) -> None:
-        """The tick history gains a print."""
-        self.tape.grow()
+        return {"secrets": {"application": SecretStr(self.application)}, "stream_address": f"{host}:{port}"}
 
     # What the stand-in SDK calls.
 
     def start(self, options: SessionOptions) -> list[Event]:
         """Let a session in, or not."""
-        with self._lock:
-            told = self._starts.popleft() if self._starts else ""
-            refused = time.monotonic() < self._refused_until
-        if told == "NOT_AUTHORIZED" or options.auth.application != self.application:
+        refusal = self.refusal()
+        if refusal == "bad_credentials" or options.auth.application != self.application:
             return [
                 _status(Event.SESSION_STATUS, "SessionStartupFailure", _reason("NOT_AUTHORIZED", "no such application"))
             ]
-        if told or refused:
-            return [_status(Event.SESSION_STATUS, "SessionStartupFailure", _reason("IO_ERROR", told or "refused"))]
+        if refusal is not None:
+            told = "refused" if refusal == "refused" else "connection lost in the handshake"
+            return [_status(Event.SESSION_STATUS, "SessionStartupFailure", _reason("IO_ERROR", told))]
         return [_status(Event.SESSION_STATUS, kind) for kind in ("SessionConnectionUp", "SessionStarted")]
 
     def open_service(self, name: str) -> list[Event]:
@@ -157,12 +108,11 @@ class BloombergStandIn:
 
     def subscribe(self, subscriptions: SubscriptionList) -> tuple[list[Event], "TickFeed"]:
         """Confirm or refuse each topic; what happens from now on follows."""
-        with self._lock:
-            drops, self._drops_in_subscribe = self._drops_in_subscribe, False
+        drops = self.drops_now()
         topics = {
-            self.securities[security]: identity
+            self.instruments[security]: identity
             for topic, _, identity in subscriptions.entries
-            if (security := topic.rpartition("/ticker/")[2]) in self.securities
+            if (security := topic.rpartition("/ticker/")[2]) in self.instruments
         }
         feed = TickFeed(self, topics)
         self.tape.begin()
@@ -177,20 +127,12 @@ class BloombergStandIn:
 
     def strike(self, fault: Fault) -> Event | None:
         """Prepare what a fault does to later sessions; the event that ends this one, None if it falls silent."""
-        with self._lock:
-            if fault.kind == "refused":
-                self._refused_until = time.monotonic() + fault.seconds
-            elif fault.kind in ("tls_error", "drop_in_backoff"):
-                self._starts.append("connection lost in the handshake")
-            elif fault.kind == "bad_credentials":
-                self._starts.append("NOT_AUTHORIZED")
-            elif fault.kind == "drop_in_subscribe":
-                self._drops_in_subscribe = True
+        self.prepare(fault)
         return None if fault.kind == "silence" else _status(*_ENDS.get(fault.kind, _TERMINATED))
 
     def _answered(self, topic: str, identity: CorrelationId) -> Event:
         security = topic.rpartition("/ticker/")[2]
-        if security in self.securities:
+        if security in self.instruments:
             return _status(Event.SUBSCRIPTION_STATUS, "SubscriptionStarted", {"exceptions": []}, identity)
         category = "NOT_AUTHORIZED" if _UNENTITLED in security else "BAD_SEC"
         return _status(
@@ -306,14 +248,6 @@ def _status(
 
 def _reason(category: str, description: str) -> dict[str, Any]:
     return {"reason": {"source": "stand-in", "errorCode": 1, "category": category, "description": description}}
-
-
-def source_id(found: Print) -> str:
-    """The id of the record that a print becomes."""
-    if found.kind == "TRADE":
-        return f"{found.symbol}:T:{found.when:%Y%m%d}:{found.number}"
-    stamp = int(found.when.timestamp()) * 1_000_000 + found.when.microsecond
-    return f"{found.symbol}:{found.kind[0]}:{stamp}:{found.price!r}:{float(found.size)!r}"
 
 
 def stand_in(

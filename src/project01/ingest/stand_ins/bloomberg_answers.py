@@ -99,13 +99,23 @@ class Answers:
             datetime.strptime(request.values[name], "%Y%m%d").replace(tzinfo=UTC).date()
             for name in ("startDate", "endDate")
         )
-        rows = []
+        rows: list[dict[str, Any]] = []
         for session in trading_calendar().sessions_between(first, last):
             day: date = session.item()
+            if "PX_LAST" not in request.values["fields"]:
+                rows.append({"date": day} | {name: self._news(symbol, name, day) for name in request.values["fields"]})
+                continue
             made = bar(self._seed, symbol, day)
             values = {"PX_OPEN": made.open, "PX_HIGH": made.high, "PX_LOW": made.low, "PX_LAST": made.close}
             rows.append({"date": day} | values | {"PX_VOLUME": made.volume})
         return rows
+
+    def _news(self, symbol: str, name: str, day: date) -> float | int:
+        """A count of up to 99 stories, a score from 0 to 4, or a tone from -1 to 1."""
+        drawn = hash_of(self._seed, symbol, f"{name} {day}")
+        if name.endswith("_COUNT"):
+            return drawn % 100
+        return drawn % 5 if "_HEAT_" in name else round(drawn % 2_001 / 1_000 - 1, 4)
 
     def _reference(self, request: Request, kind: str) -> list[dict[str, Any]]:
         found = []

@@ -17,24 +17,20 @@ streams come as what LSEG tells of them:
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
 from datetime import datetime
 from itertools import count as counter
-from pathlib import Path
-from threading import Lock
-from types import TracebackType
-from typing import Any, Self
+from types import ModuleType
+from typing import Any, ClassVar, Self
 
 from pydantic import SecretStr
 
 from project01.domain import SystemClock
-from project01.ingest.connection import Connection
 from project01.ingest.stand_ins import NO_FAULTS, Fault, FaultScript, lseg_sdk
 from project01.ingest.stand_ins.lseg_sdk import PLATFORMS, EventCode, Told
 from project01.ingest.stand_ins.lseg_tables import LsegTables
-from project01.ingest.stand_ins.tape import Print, Tape
-from project01.ingest.symbols import SymbolMap
-from project01.ingest.transport import QuotaLedger
+from project01.ingest.stand_ins.sdk_market import SdkMarket
+from project01.ingest.stand_ins.tape import Print
+from project01.ingest.vendor import VendorSpec
 from project01.ingest.vendors.lseg import SPEC
 from project01.ingest.vendors.sdk import SIMULATED_SYMBOLS
 
@@ -47,8 +43,11 @@ _STREAM_ENDS = ("close_1006", "half_message")
 _NAMES = {"TRADE": ("TRDPRC_1", "TRDVOL_1"), "BID": ("BID", "BIDSIZE"), "ASK": ("ASK", "ASKSIZE")}
 
 
-class LsegStandIn(LsegTables):
+class LsegStandIn(SdkMarket, LsegTables):
     """The market and its platform, while the ``with`` block lasts; arguments as of `stand_in`."""
+
+    spec: ClassVar[VendorSpec] = SPEC
+    sdk: ClassVar[ModuleType] = lseg_sdk
 
     def __init__(
         self,
@@ -60,96 +59,39 @@ class LsegStandIn(LsegTables):
         start: datetime,
         key: str,
     ) -> None:
-        self.names = SymbolMap.default()
-        self.tape = Tape(symbols, seed=seed, start=start, count=count, per_second=per_second)
-        self.clock = self.tape.clock
-        self.rics = {self.names.theirs(symbol, "ric"): symbol for symbol in symbols}
-        super().__init__(self.tape, self.rics, seed, faults)
+        SdkMarket.__init__(self, symbols, "ric", seed, faults, count, per_second, start)
+        LsegTables.__init__(self, self.tape, self.instruments, seed, faults)
         self._key = f"{key}-{next(_NUMBERS)}"
-        self._starts: deque[EventCode] = deque()
-        self._refused_until = 0.0
-        self._drops_in_subscribe = False
-        self._lock = Lock()
-        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         PLATFORMS[self._key] = self
         self._stack.callback(PLATFORMS.pop, self._key)
-        self._stack.callback(self.tape.close)
-        return self
+        return super().__enter__()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
-
-    def connection(self, folder: Path, **changes: Any) -> Connection:
-        """A connection to this platform through the stand-in library.
-
-        Args:
-            folder: for the quota ledger and spilled updates.
-            changes: fields of `Connection` to be other.
-        """
-        quota = QuotaLedger(folder / "quota.sqlite", self.clock)
-        self._stack.callback(quota.close)
-        fields: dict[str, Any] = {
-            "spec": SPEC,
-            "secrets": {"app key": SecretStr(self._key)},
-            "address": "",
-            "stream_address": "",
-            "clock": self.clock,
-            "quota": quota,
-            "symbols": self.names,
-            "spill_folder": folder / "spill",
-            "simulated": True,
-            "sdk": lseg_sdk,
-        }
-        return Connection(**(fields | changes))
-
-    @property
-    def sent(self) -> frozenset[str]:
-        """Ids of the records of what has happened since the first subscription, whether or not anybody listened."""
-        return frozenset(source_id(found) for found in self.tape.live)
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.tape.finished
-
-    def grow(self) -> None:
-        """The tick history gains a print."""
-        self.tape.grow()
+    def entrance(self) -> dict[str, Any]:
+        """The application key that leads to this platform."""
+        return {"secrets": {"app key": SecretStr(self._key)}, "stream_address": ""}
 
     # What the stand-in library calls.
 
     def start(self) -> list[EventCode]:
         """Let a session in, or not."""
-        with self._lock:
-            if self._starts:
-                return [EventCode.SessionConnecting, self._starts.popleft()]
-            if time.monotonic() < self._refused_until:
-                return [EventCode.SessionConnecting, EventCode.SessionDisconnected]
+        refusal = self.refusal()
+        if refusal is not None:
+            refused = refusal == "bad_credentials"
+            end = EventCode.SessionAuthenticationFailed if refused else EventCode.SessionDisconnected
+            return [EventCode.SessionConnecting, end]
         return [EventCode.SessionAuthenticationSuccess, EventCode.SessionConnected]
 
     def subscribe(self, rics: Sequence[str]) -> "PriceFeed":
         """What happens from now on, after the present values."""
-        with self._lock:
-            drops, self._drops_in_subscribe = self._drops_in_subscribe, False
-        feed = PriceFeed(self, rics, drops=drops)
+        feed = PriceFeed(self, rics, drops=self.drops_now())
         self.tape.begin()
         return feed
 
     def strike(self, fault: Fault, ric: str) -> Told | None:
         """Prepare what a fault does to later sessions; what ends this one, None if it falls silent."""
-        with self._lock:
-            if fault.kind == "refused":
-                self._refused_until = time.monotonic() + fault.seconds
-            elif fault.kind in ("tls_error", "drop_in_backoff"):
-                self._starts.append(EventCode.SessionDisconnected)
-            elif fault.kind == "bad_credentials":
-                self._starts.append(EventCode.SessionAuthenticationFailed)
-            elif fault.kind == "drop_in_subscribe":
-                self._drops_in_subscribe = True
+        self.prepare(fault)
         if fault.kind == "silence":
             return None
         if fault.kind in _STATES:
@@ -165,7 +107,7 @@ class PriceFeed:
         self._platform = platform
         happened = platform.tape.until_now()
         self._number = platform.tape.newest
-        self._rics = {platform.rics[ric]: ric for ric in rics if ric in platform.rics}
+        self._rics = {platform.instruments[ric]: ric for ric in rics if ric in platform.instruments}
         self._last: dict[str, dict[str, Any]] = {symbol: {} for symbol in self._rics}
         for found in happened:
             if found.symbol in self._last:
@@ -176,7 +118,7 @@ class PriceFeed:
             self._waiting.append(("event", "", {"code": EventCode.StreamDisconnected}))
             return
         self._waiting.extend(("refresh", ric, dict(self._last[symbol])) for symbol, ric in self._rics.items())
-        self._waiting.extend(_unknown(ric) for ric in rics if ric not in platform.rics)
+        self._waiting.extend(_unknown(ric) for ric in rics if ric not in platform.instruments)
 
     def next_told(self, timeout_s: float) -> Told | None:
         """The next thing told, None if there is none in time."""
@@ -232,14 +174,6 @@ def _values(found: Print) -> dict[str, Any]:
 def _unknown(ric: str) -> Told:
     code = "NotEntitled" if "UNENTITLED" in ric else "NotFound"
     return "status", ric, {"State": {"Stream": "Closed", "Data": "Suspect", "Code": code, "Text": f"**{ric} {code}"}}
-
-
-def source_id(found: Print) -> str:
-    """The id of the record that a print becomes."""
-    if found.kind == "TRADE":
-        return f"{found.symbol}:T:{found.when:%Y%m%d}:{found.number}"
-    stamp = int(found.when.timestamp()) * 1_000_000 + found.when.microsecond
-    return f"{found.symbol}:{found.kind[0]}:{stamp}:{found.price!r}:{float(found.size)!r}"
 
 
 def stand_in(

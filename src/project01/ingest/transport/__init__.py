@@ -1,5 +1,6 @@
 """How vendors are reached: HTTP, WebSockets and endless lines, with keys, quotas, retries and reconnects."""
 
+from project01.ingest.transport.backlog import Backlog, Waiting
 from project01.ingest.transport.backoff import Backoff, RetryPolicy
 from project01.ingest.transport.http_client import Answer, HttpClient
 from project01.ingest.transport.line_session import LineSession
@@ -12,6 +13,7 @@ from project01.ingest.transport.websocket import WebSocketSession
 
 __all__ = [
     "Answer",
+    "Backlog",
     "Backoff",
     "Disconnected",
     "HeaderKey",
@@ -27,6 +29,7 @@ __all__ = [
     "Session",
     "SpillingQueue",
     "StreamEvent",
+    "Waiting",
     "WebSocketSession",
     "listen",
     "redact",

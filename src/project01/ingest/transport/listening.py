@@ -31,7 +31,7 @@ def listen(
     Args:
         open_session: connects, authenticates and subscribes, and waits for the vendor's word that it did.
         stop: set it to end; what was received by then is still given.
-        connection: clock, patience, and the folder for what waits on disk.
+        connection: clock, patience, the folder for what waits on disk, and who counts what waits.
         idle_timeout_s: silence for longer counts as a disconnect.
 
     Yields:
@@ -46,8 +46,9 @@ def listen(
     thread = Thread(target=receiver.run, name=f"receive {connection.spec.name}", daemon=True)
     thread.start()
     try:
-        while (events := queue.take(_POLL_S)) is not None:
-            yield from events
+        with connection.backlog.counting(queue.measure):
+            while (events := queue.hand_out(_POLL_S)) is not None:
+                yield from events
     finally:
         left.set()
         thread.join()

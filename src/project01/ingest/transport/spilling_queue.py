@@ -6,7 +6,8 @@ import os
 import sqlite3
 import tempfile
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import length_hint
 from pathlib import Path
 from threading import Condition
 from typing import TypeAlias
@@ -14,6 +15,7 @@ from typing import TypeAlias
 import msgspec
 
 from project01.domain import SourceError
+from project01.ingest.transport.backlog import Waiting
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,6 +68,8 @@ class SpillingQueue:
         self._memory: deque[StreamEvent] = deque()
         self._memory_bytes = 0
         self._disk: _Disk | None = None
+        self._taken: Sequence[StreamEvent] = ()
+        self._rest: Iterator[StreamEvent] = iter(())
         self._ended = False
         self._error: Exception | None = None
 
@@ -118,10 +122,36 @@ class SpillingQueue:
                 raise self._error
             return None
 
+    def hand_out(self, timeout_s: float) -> Iterator[StreamEvent] | None:
+        """As `take`, but what the reader has not come to yet still waits, says `measure`."""
+        with self._changed:
+            taken = self.take(timeout_s)
+            if taken is None:
+                return None
+            self._taken, self._rest = taken, iter(taken)
+            return self._rest
+
+    def measure(self) -> Waiting:
+        """What the reader is behind, with what it was handed and has not come to; one short look, no copy."""
+        with self._changed:
+            on_disk = self._disk.events if self._disk is not None else 0
+            handed = length_hint(self._rest)
+            oldest: StreamEvent | None = None
+            # The reader goes on meanwhile: an event it has just come to is as good as the next.
+            if handed:
+                oldest = self._taken[-handed]
+            elif self._memory:
+                oldest = self._memory[0]
+            elif self._disk is not None:
+                oldest = self._disk.oldest()
+            since = None if oldest is None else oldest.at if isinstance(oldest, Received) else oldest.end
+            return Waiting(handed + len(self._memory) + on_disk, on_disk, since)
+
     def close(self) -> None:
         """Forget everything, and remove the file."""
         with self._changed:
             self._memory.clear()
+            self._taken, self._rest = (), iter(())
             self._drop_disk()
 
     def _drop_disk(self) -> None:
@@ -172,6 +202,10 @@ class _Disk:
         self._base.execute("DELETE FROM spilled WHERE place <= ?", (last,))
         self.events -= len(taken)
         return taken
+
+    def oldest(self) -> StreamEvent | None:
+        row = self._base.execute("SELECT event FROM spilled ORDER BY place LIMIT 1").fetchone()
+        return None if row is None else _decode(row[0])
 
     def close(self) -> None:
         self._base.close()

@@ -1,1 +1,1 @@
-"""One module per vendor with `SPEC`, `connect(connection)` and `stand_in(...)`; its helpers carry its name."""
+"""One module per vendor with `SPEC` and `connect(connection)`; its helpers carry its name."""

@@ -1,11 +1,13 @@
-"""Bloomberg through its own SDK `blpapi`: market data, bars, reference data. Needs a Terminal, SAPI or B-PIPE.
+"""Bloomberg through its own SDK `blpapi`: market data, bars, reference data, news by numbers.
 
-News is not here: Bloomberg's open documentation describes no news service of this API (headlines and stories are
-separate products, whose schemas come with their contracts), and nothing is guessed.
+Needs a Terminal, SAPI or B-PIPE.
+
+Of news there are the figures of each company and day (see `bloomberg_news`). Headlines and stories are not here: they
+are separate products of a service named ``//blp/mktnews-content``, whose schema comes with their contract, and nothing
+is guessed. `docs/runbooks/adding-a-source.md` says what was searched, and where they would go.
 """
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from project01.domain import FUNDAMENTALS, TICKS
 from project01.ingest.vendor import Credential, Dataset, VendorClient, VendorSpec
@@ -48,6 +50,14 @@ SPEC = VendorSpec(
             summary="numbers of companies as of today; known from the moment they are fetched, not before",
             parameters={"fields": "comma-separated mnemonics (IS_EPS,SALES_REV_TURN,EQY_SH_OUT)"},
         ),
+        Dataset(
+            name="news_analytics",
+            topic=FUNDAMENTALS,
+            history=True,
+            stream=False,
+            summary="news of a company by day: tone, stories, readers; known when the day is over in New York",
+            parameters={"fields": "comma-separated mnemonics (NEWS_SENTIMENT_DAILY_AVG and four more)"},
+        ),
     ),
     documentation="https://bloomberg.github.io/blpapi-docs/",
     module="project01.ingest.vendors.bloomberg",
@@ -74,10 +84,3 @@ def connect(connection: "Connection") -> VendorClient:
     from project01.ingest.vendors.bloomberg_client import BloombergClient
 
     return BloombergClient(connection, sdk)
-
-
-def stand_in(**options: Any) -> AbstractContextManager[Any]:
-    """A made-up market behind a stand-in for the SDK; options as of `stand_ins.bloomberg.stand_in`."""
-    from project01.ingest.stand_ins import bloomberg
-
-    return bloomberg.stand_in(**options)

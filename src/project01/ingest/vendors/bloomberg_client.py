@@ -1,6 +1,6 @@
 """Bloomberg's client: history by time windows, market data as it comes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -9,11 +9,13 @@ from types import ModuleType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from project01.domain import FUNDAMENTALS, InputError, trading_calendar
+from project01.domain import InputError, trading_calendar
 from project01.ingest.connection import Connection
 from project01.ingest.transport import listen
 from project01.ingest.vendor import Decoded, Page, Query
 from project01.ingest.vendors.bloomberg_decode import CONTEXT_FIELDS, decode
+from project01.ingest.vendors.bloomberg_news import FIELDS as NEWS_FIELDS
+from project01.ingest.vendors.bloomberg_news import first_day, last_whole_day
 from project01.ingest.vendors.bloomberg_session import MarketDataSession, ReferenceData
 from project01.ingest.vendors.elements import Origin, close_of, together
 from project01.ingest.vendors.frontier import Frontier, Snapshot, span, windows
@@ -47,6 +49,7 @@ _KINDS = {
     "market_data": _Kind("IntradayTickRequest", timedelta(hours=4), timedelta(days=140), timedelta(hours=1)),
     "intraday_bars": _Kind("IntradayBarRequest", timedelta(days=30), timedelta(days=140), timedelta(hours=1)),
     "daily": _Kind("HistoricalDataRequest", timedelta(days=3660), timedelta(days=365 * 30), timedelta(days=5)),
+    "news_analytics": _Kind("HistoricalDataRequest", timedelta(days=3660), timedelta(days=365 * 20), timedelta(days=5)),
 }
 
 
@@ -65,9 +68,9 @@ class BloombergClient:
 
     def history(self, query: Query, cursor: str | None = None) -> Iterator[Page]:
         """Pages of one window of one security each; see `vendor.VendorClient`."""
-        topic = self._connection.spec.dataset(query.dataset).topic
+        self._connection.spec.dataset(query.dataset)
         query = with_symbols(query, self._connection)
-        if topic == FUNDAMENTALS:
+        if query.dataset == "reference":
             return self._snapshot(query, cursor)
         _minutes(query)
         return self._windows(query, Frontier.read(query.dataset, cursor))
@@ -109,7 +112,7 @@ class BloombergClient:
 
     def _snapshot(self, query: Query, cursor: str | None) -> Iterator[Page]:
         """Numbers as of now, once a day: a cursor tells for which symbols today's are there."""
-        names = [name.strip() for name in query.parameters.get("fields", _FUNDAMENTALS).split(",") if name.strip()]
+        names = _fields(query, _FUNDAMENTALS)
         done = Snapshot.read(query.dataset, cursor, self._connection.clock.now().date())
         for symbol in done.missing(query.symbols):
 
@@ -137,6 +140,10 @@ class BloombergClient:
             last = trading_calendar().last_closed(until)
             first = since.astimezone(_NEW_YORK).date()
             return None if first > last else (partial(_fill_days, security, first, last), {})
+        if query.dataset == "news_analytics":
+            first, last = first_day(since), last_whole_day(until)
+            fields = _fields(query, NEWS_FIELDS)
+            return None if first > last else (partial(_fill_history, security, fields, first, last), {})
         if query.dataset == "market_data":
             return partial(_fill_ticks, security, since, until), {"security": security}
         minutes = _minutes(query)
@@ -169,12 +176,20 @@ def _fill_bars(security: str, minutes: int, since: datetime, until: datetime, re
     request.set("interval", minutes)
 
 
-def _fill_days(security: str, first: date, last: date, request: Any) -> None:
+def _fields(query: Query, otherwise: str) -> list[str]:
+    return [name.strip() for name in query.parameters.get("fields", otherwise).split(",") if name.strip()]
+
+
+def _fill_history(security: str, fields: Sequence[str], first: date, last: date, request: Any) -> None:
     request.append("securities", security)
-    for name in ("PX_OPEN", "PX_HIGH", "PX_LOW", "PX_LAST", "PX_VOLUME"):
+    for name in fields:
         request.append("fields", name)
     request.set("startDate", f"{first:%Y%m%d}")
     request.set("endDate", f"{last:%Y%m%d}")
+
+
+def _fill_days(security: str, first: date, last: date, request: Any) -> None:
+    _fill_history(security, ("PX_OPEN", "PX_HIGH", "PX_LOW", "PX_LAST", "PX_VOLUME"), first, last, request)
     # As printed on the day: an adjusted price holds a split that nobody knew of then.
     for name in ("adjustmentNormal", "adjustmentAbnormal", "adjustmentSplit", "adjustmentFollowDPDF"):
         request.set(name, False)

@@ -18,6 +18,7 @@ import msgspec
 from project01.domain import Bar, Fact, Quote, Record, Trade
 from project01.ingest.decoding import Reason
 from project01.ingest.vendor import Decoded
+from project01.ingest.vendors.bloomberg_news import figures
 from project01.ingest.vendors.elements import (
     Origin,
     Prices,
@@ -307,8 +308,9 @@ def _security(tally: Tally, found: SecurityData, fetched_at: str | None) -> None
     data = bytes(found.fieldData)
     if data.lstrip().startswith(b"["):
         around = _around({"securityData": {"security": found.security, "fieldData": [0]}})
+        make = figures if tally.dataset == "news_analytics" else _daily
         for row in listed(data):
-            tally.element(bytes(row), _daily, tally, symbol, bytes(row), symbol=symbol, around=around)
+            tally.element(bytes(row), make, tally, symbol, bytes(row), symbol=symbol, around=around)
     else:
         _facts(tally, symbol, found.security, read(data, Values), fetched_at)
 

@@ -5,8 +5,7 @@ User-Agent the answer is 403 with an HTML page, as it is when the rate is exceed
 of a company stand in its submissions, older ones in further files that these name.
 """
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from project01.domain import FUNDAMENTALS
 from project01.ingest.vendor import Budget, Credential, Dataset, VendorClient, VendorSpec
@@ -56,10 +55,3 @@ def connect(connection: "Connection") -> VendorClient:
     from project01.ingest.vendors.edgar_client import EdgarClient
 
     return EdgarClient(connection)
-
-
-def stand_in(**options: Any) -> AbstractContextManager[Any]:
-    """A local server that speaks EDGAR's protocol; options as of `stand_ins.edgar.stand_in`."""
-    from project01.ingest.stand_ins.edgar import stand_in as start
-
-    return start(**options)

@@ -5,8 +5,7 @@ to the range asked for; at most 2,000 vintages may lie in that range; a page hol
 minute; a wrong key is answered with 400.
 """
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from project01.domain import FUNDAMENTALS
 from project01.ingest.vendor import Budget, Credential, Dataset, VendorClient, VendorSpec
@@ -55,10 +54,3 @@ def connect(connection: "Connection") -> VendorClient:
     from project01.ingest.vendors.fred_client import FredClient
 
     return FredClient(connection)
-
-
-def stand_in(**options: Any) -> AbstractContextManager[Any]:
-    """A local server that speaks FRED's protocol; options as of `stand_ins.fred.stand_in`."""
-    from project01.ingest.stand_ins.fred import stand_in as start
-
-    return start(**options)

@@ -1,7 +1,6 @@
 """LSEG (formerly Refinitiv) through its own library `lseg.data`: bars, pricing, fundamentals, estimates, headlines."""
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from project01.domain import FUNDAMENTALS, NEWS_TOPIC, TICKS
 from project01.ingest.vendor import Credential, Dataset, VendorClient, VendorSpec
@@ -78,10 +77,3 @@ def connect(connection: "Connection") -> VendorClient:
     from project01.ingest.vendors.lseg_client import LsegClient
 
     return LsegClient(connection, sdk)
-
-
-def stand_in(**options: Any) -> AbstractContextManager[Any]:
-    """A made-up market behind a stand-in for the library; options as of `stand_ins.lseg.stand_in`."""
-    from project01.ingest.stand_ins import lseg
-
-    return lseg.stand_in(**options)

@@ -15,8 +15,7 @@ query, so older ones are reached by asking for what was published before; querie
 ``{"status": "error", "code", "message"}``, also with status 200.
 """
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from project01.domain import NEWS_TOPIC
 from project01.ingest.vendor import Budget, Credential, Dataset, VendorClient, VendorSpec
@@ -70,10 +69,3 @@ def connect(connection: "Connection") -> VendorClient:
     from project01.ingest.vendors.newsapi_client import NewsApiClient
 
     return NewsApiClient(connection)
-
-
-def stand_in(**options: Any) -> AbstractContextManager[Any]:
-    """A local server that speaks NewsAPI's protocol; options as of `stand_ins.newsapi.stand_in`."""
-    from project01.ingest.stand_ins import newsapi
-
-    return cast(AbstractContextManager[Any], newsapi.stand_in(**options))

@@ -9,14 +9,13 @@ What history cannot show: a page that the server itself leaves out, since its an
 
 from collections.abc import Iterator
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from project01.domain import FUNDAMENTALS, NEWS_TOPIC, TICKS
 from project01.ingest.vendor import Budget, Credential, Dataset, Decoded, Page, Query, VendorSpec
 
 if TYPE_CHECKING:
     from project01.ingest.connection import Connection
-    from project01.ingest.stand_ins.polygon import PolygonStandIn
 
 SPEC = VendorSpec(
     name="polygon",
@@ -116,10 +115,3 @@ class PolygonClient:
 def connect(connection: "Connection") -> PolygonClient:
     """The client of a connection."""
     return PolygonClient(connection)
-
-
-def stand_in(**settings: Any) -> "PolygonStandIn":
-    """A local server that speaks the vendor's protocol; settings as `stand_ins.polygon.stand_in` has them."""
-    from project01.ingest.stand_ins import polygon
-
-    return polygon.stand_in(**settings)

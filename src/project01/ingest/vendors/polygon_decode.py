@@ -92,8 +92,8 @@ class PolygonDecoder:
         self._ticks = TickMaker(origin)
         self._reference = ReferenceMaker(origin)
         self._of_event: dict[type, Callable[[Any, msgspec.Raw, int], Record | None]] = {
-            SecondBar: self._ticks.second_bar,
-            MinuteBar: self._ticks.minute_bar,
+            SecondBar: self._ticks.streamed_bar,
+            MinuteBar: self._ticks.streamed_bar,
             TradeEvent: self._ticks.trade,
             QuoteEvent: self._ticks.quote,
             StatusEvent: lambda _event, _raw, _at: None,

@@ -1,7 +1,8 @@
 """Polygon's payloads as it sends them: names, types and units of the wire, nothing converted.
 
-Times are milliseconds on the socket and in aggregates, nanoseconds in `/v3` trades and quotes. Fields that we do
-not use are left out and skipped unread; they stay in each record's `raw`.
+Times are milliseconds on the socket and in aggregates, nanoseconds in `/v3` trades and quotes. Those spell out what the
+socket abbreviates; they have the socket's short names here, so that the same code reads both. Fields that we do not use
+are left out and skipped unread; they stay in each record's `raw`.
 """
 
 from typing import Annotated
@@ -90,36 +91,62 @@ class Aggregate(msgspec.Struct, frozen=True, gc=False):
     ticker: str | None = msgspec.field(default=None, name="T")
 
 
-class PastTrade(msgspec.Struct, frozen=True, gc=False):
+_SPELT_OUT = {
+    "t": "sip_timestamp",
+    "pt": "participant_timestamp",
+    "q": "sequence_number",
+    "c": "conditions",
+}
+
+
+class PastTrade(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    rename=_SPELT_OUT
+    | {"p": "price", "s": "size", "i": "id", "x": "exchange", "z": "tape", "trfi": "trf_id", "ds": "decimal_size"},
+):
     """One of `results` of `/v3/trades`; times in nanoseconds."""
 
-    price: float
-    size: float
-    sip_timestamp: Stamp | None = None
-    participant_timestamp: Stamp | None = None
-    id: Name | None = None
-    exchange: Count | None = None
-    tape: Count | None = None
-    sequence_number: Count | None = None
-    trf_id: Count | None = None
-    decimal_size: Name | None = None
-    conditions: tuple[Count, ...] | None = None
+    p: float
+    s: float
+    t: Stamp | None = None
+    pt: Stamp | None = None
+    i: Name | None = None
+    x: Count | None = None
+    z: Count | None = None
+    q: Count | None = None
+    trfi: Count | None = None
+    ds: Name | None = None
+    c: tuple[Count, ...] | None = None
     correction: Count | None = None
 
 
-class PastQuote(msgspec.Struct, frozen=True, gc=False):
+class PastQuote(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    rename=_SPELT_OUT
+    | {
+        "bp": "bid_price",
+        "bs": "bid_size",
+        "bx": "bid_exchange",
+        "ap": "ask_price",
+        "ax": "ask_exchange",
+    },
+):
     """One of `results` of `/v3/quotes`; times in nanoseconds."""
 
-    sip_timestamp: Stamp | None = None
-    participant_timestamp: Stamp | None = None
-    bid_price: float | None = None
-    bid_size: float | None = None
-    bid_exchange: Count | None = None
-    ask_price: float | None = None
+    t: Stamp | None = None
+    pt: Stamp | None = None
+    bp: float | None = None
+    bs: float | None = None
+    bx: Count | None = None
+    ap: float | None = None
     ask_size: float | None = None
-    ask_exchange: Count | None = None
-    conditions: tuple[Count, ...] | None = None
-    sequence_number: Count | None = None
+    ax: Count | None = None
+    c: tuple[Count, ...] | None = None
+    q: Count | None = None
 
 
 class Split(msgspec.Struct, frozen=True, gc=False):

@@ -32,6 +32,7 @@ from project01.ingest.vendors.polygon_checks import (
 )
 from project01.ingest.vendors.polygon_formats import (
     Aggregate,
+    MinuteBar,
     PastQuote,
     PastTrade,
     QuoteEvent,
@@ -42,7 +43,7 @@ from project01.ingest.vendors.polygon_origin import SOURCE, Origin, Refused
 from project01.ingest.vendors.polygon_spans import NEW_YORK, Span, end_of
 
 HOUR_MS = 3_600_000
-SECOND, MINUTE = Span.of("1s"), Span.of("1m")
+_STREAMED = {SecondBar: Span.of("1s"), MinuteBar: Span.of("1m")}
 _TAPES = {1: "A", 2: "B", 3: "C"}
 
 
@@ -54,45 +55,20 @@ class TickMaker:
         self._licence, self._simulated = origin.licence, origin.simulated
         self._days: dict[int, str] = {}
 
-    def second_bar(self, event: SecondBar, raw: msgspec.Raw, received_at: int) -> Bar:
-        """The record of an `A` event.
+    def streamed_bar(self, event: SecondBar, raw: msgspec.Raw, received_at: int) -> Bar:
+        """The record of an `A` or `AM` event.
 
         Raises:
             Refused: prices, volume or times that cannot be.
         """
-        return self._streamed(event, SECOND, raw, received_at)
-
-    def minute_bar(self, event: SecondBar, raw: msgspec.Raw, received_at: int) -> Bar:
-        """The record of an `AM` event; raises as `second_bar`."""
-        return self._streamed(event, MINUTE, raw, received_at)
-
-    def _streamed(self, event: SecondBar, span: Span, raw: msgspec.Raw, received_at: int) -> Bar:
-        start = event.s
-        if event.e - start != span.milliseconds:
+        span, start, end = _STREAMED[type(event)], event.s, event.e
+        if end - start != span.milliseconds:
             raise span_fault(event, span, received_at)
-        if not bar_is_sound(event, start, event.e, received_at):
-            raise bar_fault(event, start, event.e, received_at)
+        if not bar_is_sound(event, start, end, received_at):
+            raise bar_fault(event, start, end, received_at)
         symbol = self._origin.known.get(event.sym) or self._origin.symbol(event.sym)
-        end = event.e * 1000
-        return Bar(
-            source=SOURCE,
-            source_id=f"{symbol}:{span.text}:{start}",
-            event_time=end,
-            knowledge_time=end,
-            received_at=received_at,
-            licence=self._licence,
-            simulated=self._simulated,
-            symbol=symbol,
-            raw=raw,
-            interval=span.text,
-            session=self._days.get(start // HOUR_MS) or self.day(start),
-            close=event.c,
-            open=event.o,
-            high=event.h,
-            low=event.l,
-            volume=event.v,
-            vwap=event.vw,
-        )
+        session = self._days.get(start // HOUR_MS) or self.day(start)
+        return self._bar(event, symbol, span, f"{symbol}:{span.text}:{start}", session, end, raw, received_at)
 
     def past_bar(
         self, found: Aggregate, raw: msgspec.Raw, received_at: int, *, ticker: str, span: Span, adjusted: bool
@@ -114,11 +90,28 @@ class TickMaker:
             raise bar_fault(found, found.t, end, received_at)
         symbol = self._origin.known.get(ticker) or self._origin.symbol(ticker)
         place = session if span.unit == "day" else found.t  # some answers stamp a day at its close
+        own_id = f"{symbol}:{span.text}:{place}{':adjusted' if adjusted else ''}"
+        kind: Literal["splits", "none"] = "splits" if adjusted else "none"
+        return self._bar(found, symbol, span, own_id, session, end, raw, received_at, kind)
+
+    def _bar(  # noqa: PLR0913, PLR0917 - the hot path makes no object to pass them in
+        self,
+        found: SecondBar | Aggregate,
+        symbol: str,
+        span: Span,
+        own_id: str,
+        session: str,
+        end: int,
+        raw: msgspec.Raw,
+        received_at: int,
+        adjusted: Literal["splits", "none"] = "none",
+    ) -> Bar:
+        known = end * 1000
         return Bar(
             source=SOURCE,
-            source_id=f"{symbol}:{span.text}:{place}{':adjusted' if adjusted else ''}",
-            event_time=end * 1000,
-            knowledge_time=end * 1000,
+            source_id=own_id,
+            event_time=known,
+            knowledge_time=known,
             received_at=received_at,
             licence=self._licence,
             simulated=self._simulated,
@@ -132,7 +125,7 @@ class TickMaker:
             low=found.l,
             volume=found.v,
             vwap=found.vw,
-            adjusted="splits" if adjusted else "none",
+            adjusted=adjusted,
         )
 
     def trade(self, event: TradeEvent, raw: msgspec.Raw, received_at: int) -> Trade:
@@ -141,7 +134,7 @@ class TickMaker:
         Raises:
             Refused: price, size or times that cannot be.
         """
-        return self._print(event, times_of(event.pt, event.t, 1, received_at), raw, received_at)
+        return self._print(event, event.sym, times_of(event.pt, event.t, 1, received_at), raw, received_at)
 
     def past_trade(self, found: PastTrade, raw: msgspec.Raw, received_at: int, *, ticker: str) -> Sequence[Record]:
         """The records of one of `/v3/trades`: the print, and what became of it.
@@ -155,20 +148,7 @@ class TickMaker:
         Raises:
             Refused: price, size or times that cannot be, or a code outside that convention.
         """
-        event = TradeEvent(
-            sym=ticker,
-            p=found.price,
-            s=found.size,
-            i=found.id,
-            x=found.exchange,
-            z=found.tape,
-            q=found.sequence_number,
-            trfi=found.trf_id,
-            ds=found.decimal_size,
-            c=found.conditions,
-        )
-        times = times_of(found.participant_timestamp, found.sip_timestamp, 1_000_000, received_at)
-        made = self._print(event, times, raw, received_at)
+        made = self._print(found, ticker, times_of(found.pt, found.t, 1_000_000, received_at), raw, received_at)
         code = found.correction or 0
         if code == 0:
             return (made,)
@@ -184,8 +164,15 @@ class TickMaker:
             return (_changed(made, "correct", own_id, made.knowledge_time),)
         raise Refused(Reason.SCHEMA, f"correction code {code}; expected 0, 1, 7, 8, 10, 11 or 12", made.symbol)
 
-    def _print(self, event: TradeEvent, times: tuple[int, int], raw: msgspec.Raw, received_at: int) -> Trade:
-        ticker, exchange = event.sym, event.x
+    def _print(
+        self,
+        event: TradeEvent | PastTrade,
+        ticker: str,
+        times: tuple[int, int],
+        raw: msgspec.Raw,
+        received_at: int,
+    ) -> Trade:
+        exchange = event.x
         size = event.s if event.ds is None else size_of(event.ds)
         if not 0.0 < event.p < INFINITY:
             raise Refused(Reason.NOT_POSITIVE, f"price {event.p}; expected more than 0", ticker)
@@ -218,7 +205,7 @@ class TickMaker:
 
     def quote(self, event: QuoteEvent, raw: msgspec.Raw, received_at: int) -> Quote:
         """The record of a `Q` event; raises as `past_quote`."""
-        return self._quoted(event, times_of(event.pt, event.t, 1, received_at), raw, received_at)
+        return self._quoted(event, event.sym, times_of(event.pt, event.t, 1, received_at), raw, received_at)
 
     def past_quote(self, found: PastQuote, raw: msgspec.Raw, received_at: int, *, ticker: str) -> Quote:
         """The record of one of `/v3/quotes`. Sizes as the vendor counts them: round lots in the years before 2026.
@@ -226,22 +213,16 @@ class TickMaker:
         Raises:
             Refused: a crossed quote, a negative size, no side at all, or times that cannot be.
         """
-        event = QuoteEvent(
-            sym=ticker,
-            bp=found.bid_price,
-            bs=found.bid_size,
-            bx=found.bid_exchange,
-            ap=found.ask_price,
-            ask_size=found.ask_size,
-            ax=found.ask_exchange,
-            c=found.conditions,
-            q=found.sequence_number,
-        )
-        times = times_of(found.participant_timestamp, found.sip_timestamp, 1_000_000, received_at)
-        return self._quoted(event, times, raw, received_at)
+        return self._quoted(found, ticker, times_of(found.pt, found.t, 1_000_000, received_at), raw, received_at)
 
-    def _quoted(self, event: QuoteEvent, times: tuple[int, int], raw: msgspec.Raw, received_at: int) -> Quote:
-        ticker = event.sym
+    def _quoted(
+        self,
+        event: QuoteEvent | PastQuote,
+        ticker: str,
+        times: tuple[int, int],
+        raw: msgspec.Raw,
+        received_at: int,
+    ) -> Quote:
         bid, bid_size, bid_exchange = side_of(event.bp, event.bs, event.bx)
         ask, ask_size, ask_exchange = side_of(event.ap, event.ask_size, event.ax)
         if bid is None and ask is None:

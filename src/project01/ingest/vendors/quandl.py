@@ -5,8 +5,7 @@ users without a subscription; a page of a table holds at most 10,000 rows and na
 ``quandl_error`` with a code: QEA is about the key and QEP about permission, where trying again is no use.
 """
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from project01.domain import FUNDAMENTALS
 from project01.ingest.vendor import Budget, Credential, Dataset, VendorClient, VendorSpec
@@ -59,10 +58,3 @@ def connect(connection: "Connection") -> VendorClient:
     from project01.ingest.vendors.quandl_client import QuandlClient
 
     return QuandlClient(connection)
-
-
-def stand_in(**options: Any) -> AbstractContextManager[Any]:
-    """A local server that speaks the vendor's protocol; options as of `stand_ins.quandl.stand_in`."""
-    from project01.ingest.stand_ins.quandl import stand_in as start
-
-    return start(**options)

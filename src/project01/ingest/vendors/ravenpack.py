@@ -5,8 +5,7 @@ records; data files are jobs that are asked for, waited for and downloaded; the 
 blank lines to keep alive.
 """
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from project01.domain import NEWS_TOPIC
 from project01.ingest.vendor import Credential, Dataset, VendorClient, VendorSpec
@@ -59,10 +58,3 @@ def connect(connection: "Connection") -> VendorClient:
     from project01.ingest.vendors.ravenpack_client import RavenPackClient
 
     return RavenPackClient(connection)
-
-
-def stand_in(**options: Any) -> AbstractContextManager[Any]:
-    """A local server that speaks RavenPack's protocol; options as of `stand_ins.ravenpack.stand_in`."""
-    from project01.ingest.stand_ins import ravenpack
-
-    return ravenpack.stand_in(**options)

@@ -19,8 +19,7 @@ back and does not show the last 30 seconds; the stream sends a blank line at lea
 in an answer with status 200; events of compliance come in four partitions, one connection each.
 """
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from project01.domain import TWEETS_TOPIC
 from project01.ingest.vendor import Budget, Credential, Dataset, VendorClient, VendorSpec
@@ -84,10 +83,3 @@ def connect(connection: "Connection") -> VendorClient:
     from project01.ingest.vendors.twitter_client import TwitterClient
 
     return TwitterClient(connection)
-
-
-def stand_in(**options: Any) -> AbstractContextManager[Any]:
-    """A local server that speaks X's protocol; options as of `stand_ins.twitter.stand_in`."""
-    from project01.ingest.stand_ins import twitter
-
-    return cast(AbstractContextManager[Any], twitter.stand_in(**options))
