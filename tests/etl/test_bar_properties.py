@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from tests.effort import examples
 from tests.etl.bar_trades import at, bars_as_of, digest, frame, made_up_day, trade
 
 from project01.etl import BuiltBars, RevisionLimits, build_bars
@@ -46,7 +47,7 @@ def build(table: pl.DataFrame) -> BuiltBars:
 
 @pytest.mark.slow
 @given(tapes)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_a_version_holds_nothing_that_was_not_known_yet(tape: list[dict[str, object]]) -> None:
     table = frame(*tape)
     versions = build(table).versions
@@ -57,7 +58,7 @@ def test_a_version_holds_nothing_that_was_not_known_yet(tape: list[dict[str, obj
 
 
 @given(tapes)
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_what_is_late_was_late_when_it_came(tape: list[dict[str, object]]) -> None:
     table = frame(*tape)
     late = build(table).late
@@ -67,7 +68,7 @@ def test_what_is_late_was_late_when_it_came(tape: list[dict[str, object]]) -> No
 
 
 @given(tapes, st.randoms(use_true_random=False))
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_order_and_repetition_change_nothing(tape: list[dict[str, object]], shuffler: random.Random) -> None:
     built = build(frame(*tape))
     again = [*tape, *shuffler.choices(tape, k=len(tape))] if tape else tape
@@ -145,7 +146,7 @@ def oracle(tape: Sequence[dict[str, object]], end: float, instant: float) -> tup
 
 
 @given(plain_tapes())
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_bars_agree_with_plain_python(tape: list[dict[str, object]]) -> None:
     versions = build(frame(*tape)).versions
     for instant in (1.0, 1.2, 2.0, 2.5, 4.9, 5.0, 20.0):

@@ -147,7 +147,7 @@ def test_close_only_bars_keep_what_closes_can_carry(bars: pl.DataFrame, macro_of
     assert (
         left_out["atr_14"] == "needs high, which the source does not carry; needs low, which the source does not carry"
     )
-    assert left_out["rank_volume_z_20"] == "ranks volume_z_20, which is left out"
+    assert left_out["rank_volume_z_20"] == "compares volume_z_20, which is left out"
     assert [feature.name for feature in (*kept,)] == [f.name for f in feature_set("core") if f.name not in left_out]
 
 

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.domain import InputError
 from project01.etl import (
@@ -70,7 +71,7 @@ def bar_columns(draw: st.DrawFn) -> np.ndarray:
     return rows
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(rows=bar_columns(), data=st.data())
 def test_stream_in_any_chunks_equals_one_pass(rows: np.ndarray, data: st.DataObject) -> None:
     whole = StreamState(SHORT)
@@ -86,7 +87,7 @@ def test_stream_in_any_chunks_equals_one_pass(rows: np.ndarray, data: st.DataObj
     assert kept == whole.to_bytes()
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(rows=bar_columns())
 def test_compiled_equals_plain_python(rows: np.ndarray) -> None:
     """The steps run as they stand in the source: compiling changes no bit of them."""
@@ -150,7 +151,7 @@ def market(bars_of, macro_of) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
     return raw, macro, compute_features(prepare_bars(raw), feature_set("core"), Context(macro=macro))
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(last=st.integers(0, 329))
 def test_the_past_does_not_move(market, last: int) -> None:
     raw, macro, whole = market
@@ -163,7 +164,7 @@ def test_the_past_does_not_move(market, last: int) -> None:
     assert equal_bits(first.select(NAMES).to_numpy(), expected.select(NAMES).to_numpy())
 
 
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(seed=st.integers(0, 2**32 - 1), threads=st.integers(1, 7))
 def test_order_of_rows_and_threads_do_not_matter(market, seed: int, threads: int) -> None:
     raw, macro, whole = market
@@ -187,7 +188,7 @@ def test_names_of_symbols_do_not_matter(market) -> None:
     np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(scale=st.floats(1e-3, 1e4))
 def test_scale_free_features_do_not_see_the_unit_of_price(market, scale: float) -> None:
     raw, macro, whole = market

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.domain import InputError, trading_calendar
 from project01.etl import forward_returns, prepare_bars
@@ -108,7 +109,7 @@ def test_horizon_below_one_is_refused() -> None:
         forward_returns(market({"A": [1, 2.0]}), 0)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(seed=st.integers(0, 2**32 - 1), horizon=st.integers(1, 9), last=st.integers(3, 39))
 def test_a_label_known_by_then_needs_nothing_later(seed: int, horizon: int, last: int) -> None:
     random = np.random.default_rng(seed)

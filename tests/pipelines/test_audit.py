@@ -9,7 +9,7 @@ from tests.etl.conftest import make_bars
 from tests.etl.leaky_features import LEAKY, Leaky, as_decided, first_versions, valued
 from typer.testing import CliRunner
 
-from project01.etl import feature_set, compute_features, forward_returns, prepare_bars, usable
+from project01.etl import compute_features, feature_set, forward_returns, prepare_bars, usable
 from project01.evaluate import audit_lookahead, cut_times
 from project01.models import POINT_MODELS
 from project01.pipelines import SilentProgress, audit
@@ -80,7 +80,8 @@ def long_rows() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def some_features() -> tuple:
-    return tuple(f for f in feature_set("core") if f.name in {"ret_5", "ret_21", "mom_12_1", "rsi_14", "realised_vol_21"})
+    few = {"ret_5", "ret_21", "mom_12_1", "rsi_14", "realised_vol_21"}
+    return tuple(feature for feature in feature_set("core") if feature.name in few)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tests.effort import rest_slow
 from typer.testing import CliRunner
 
 from project01.cli.app import app
@@ -33,7 +34,7 @@ def test_a_missing_core_library_is_a_fault_that_says_what_to_do(monkeypatch: pyt
     assert CliRunner().invoke(app, ["doctor", "--json"]).exit_code == 1
 
 
-@pytest.mark.parametrize("extra", doctor.EXTRAS)
+@pytest.mark.parametrize("extra", rest_slow(doctor.EXTRAS, quick=2))
 def test_a_missing_extra_is_no_fault_and_names_itself(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = set(doctor.EXTRAS[extra][0])
     monkeypatch.setattr(doctor, "_installed", lambda module: module not in gone)

@@ -7,6 +7,14 @@ import typer
 
 from project01.cli import show
 
+Sets = Annotated[
+    str | None, typer.Option(help="Comma list of feature sets. [default: the run's, or core]", show_default=False)
+]
+OwnFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--file", help="Python file of features of your own. May be repeated.", show_default=False),
+]
+
 audit = typer.Typer(help="Prove that no future reaches the past.", rich_markup_mode=None, no_args_is_help=True)
 
 
@@ -42,6 +50,8 @@ def lookahead(
     seed: Annotated[int, typer.Option(help="Seed of the times and of the noise.")] = 7,
     symbols: Annotated[int, typer.Option(help="Symbols audited at most.", min=3)] = 20,
     sessions: Annotated[int, typer.Option(help="Newest sessions audited at most.", min=300)] = 900,
+    sets: Sets = None,
+    file: OwnFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Replace all that was known after a time by noise, and by nothing: nothing before it may change.
@@ -52,10 +62,13 @@ def lookahead(
     Examples:
       project01 audit lookahead
       project01 audit lookahead --out runs/mine --times 100
+      project01 audit lookahead --sets core,technical --file gaps.py
     """
     from project01.pipelines import audit_lookahead
+    from project01.settings import FeatureSettings
 
-    result = audit_lookahead(out, times, seed, symbols, sessions, show.TerminalProgress())
+    wanted = FeatureSettings(sets=tuple(sets.split(",")) if sets else ("core",), files=tuple(file or ()))
+    result = audit_lookahead(out, times, seed, symbols, sessions, show.TerminalProgress(), wanted)
     if as_json:
         show.print_json(result)
     else:
@@ -63,6 +76,68 @@ def lookahead(
         show.table("Look-ahead audit", ["output", "kind", "cuts", "first difference"], rows)
         show.console().print(result["sentence"])
     if result["leaks"]:
+        raise typer.Exit(1)
+
+
+@audit.command()
+def parity(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run whose daily features are compared.", show_default=False)
+    ] = None,
+    live: Annotated[
+        Path | None, typer.Option("--live", help="Folder of landed live data, for a day of ticks.", show_default=False)
+    ] = None,
+    day: Annotated[
+        str | None, typer.Option(help="With --live: the day in New York, e.g. 2013-10-07.", show_default=False)
+    ] = None,
+    sets: Sets = None,
+    file: OwnFiles = None,
+    symbols: Annotated[int, typer.Option(help="Symbols compared at most.", min=3)] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the symbols, cuts and disorder.")] = 7,
+    spark: Annotated[bool, typer.Option("--spark", help="Also on Spark; needs the extra spark and Java.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """The same features from every engine: batch, increments, stream, online store, Spark.
+
+    Ends with 1 if a feature differs by more than one unit in the last place, or is missing on one side.
+
+    \b
+    Examples:
+      project01 audit parity --out runs/mine
+      project01 audit parity --out runs/mine --sets core,technical --file gaps.py --spark
+      project01 audit parity --live live --day 2013-10-07
+    """
+    from project01.domain import InputError
+    from project01.pipelines import parity_of_day, parity_of_run
+
+    watched = show.TerminalProgress()
+    if live is not None and day is not None and out is None:
+        result = parity_of_day(live, day, seed=seed, progress=watched)
+    elif out is not None and live is None and day is None:
+        wanted = sets.split(",") if sets else None
+        result = parity_of_run(out, wanted, file or [], symbols=symbols, seed=seed, spark=spark, progress=watched)
+    else:
+        raise InputError("Pass --out with a run, or --live with a folder of landed data and --day.")
+    if as_json:
+        show.print_json(result)
+    else:
+        rows = [
+            [
+                r["engine"],
+                r["feature"],
+                str(r["unequal"]),
+                str(r["one_missing"]),
+                str(r["units"]),
+                f"{r['absolute']:.3g}",
+            ]
+            for r in result["results"]
+            if r["unequal"]
+        ]
+        if rows:
+            columns = ["engine", "feature", "rows unequal", "missing on one side", "units in last place", "largest"]
+            show.table("Features that are not equal in every bit", columns, rows)
+        show.console().print(result["sentence"])
+    if result["apart"]:
         raise typer.Exit(1)
 
 

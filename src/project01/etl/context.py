@@ -1,21 +1,24 @@
 """What comes with each bar: its own prices, the market's return, macro values known by then, the calendar."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from project01.domain import FloatArray, InputError, SchemaError, trading_calendar
+from project01.etl.attention_context import NEWS, TWEETS, attention_at
+from project01.etl.facts_context import known_items
 from project01.etl.feature import Feature
 from project01.etl.fuse import kernel_for
 from project01.etl.inputs import BAR_INPUTS, SESSION_INPUTS
+from project01.etl.macro_context import MacroHistory
+from project01.etl.mentions import Mentions
 from project01.etl.peers import known_peer_mean
 
-# An older macro value counts as missing: a series that ended must not look like one that stands still.
-MACRO_LIFE = timedelta(days=10)
 # A return over a longer gap than any closure of the exchange is not set against a single session of the market.
 LONGEST_GAP = timedelta(days=7)
 # The mean of fewer instruments is no market.
@@ -50,6 +53,7 @@ class Context:
         news: rows of the news table.
         tweets: rows of the tweets table.
         industries: columns symbol, industry, knowledge_time.
+        actions: rows of the corporate actions table, for splits; None: splits are read off the bars' factor.
     """
 
     market: pl.DataFrame | None = None
@@ -58,6 +62,22 @@ class Context:
     news: pl.DataFrame | None = None
     tweets: pl.DataFrame | None = None
     industries: pl.DataFrame | None = None
+    actions: pl.DataFrame | None = None
+
+    @cached_property
+    def history(self) -> MacroHistory | None:
+        """The macro series, gone through once however many blocks of bars ask."""
+        return None if self.macro is None else MacroHistory(self.macro)
+
+    @cached_property
+    def stories(self) -> Mentions | None:
+        """The news by what they name."""
+        return None if self.news is None else Mentions(self.news, "headline")
+
+    @cached_property
+    def posts(self) -> Mentions | None:
+        """The tweets by what they name."""
+        return None if self.tweets is None else Mentions(self.tweets, "text")
 
 
 @dataclass(frozen=True)
@@ -86,26 +106,35 @@ class Inputs:
 
 
 def bar_inputs(bars: pl.DataFrame, features: Sequence[Feature], context: Context | None = None) -> Inputs:
-    """What the step functions get with each bar.
+    """What the step functions of these features get with each bar; see `given_values`."""
+    return given_values(bars, kernel_for(features).given, context or Context())
+
+
+def given_values(
+    bars: pl.DataFrame, names: Sequence[str], context: Context, known: Mapping[str, FloatArray] | None = None
+) -> Inputs:
+    """What comes with each bar.
 
     Args:
         bars: prepared bars, sorted by symbol and session.
-        features: only what their kernels read is computed.
+        names: given inputs of the session's clock.
         context: what is known beside the bars.
+        known: inputs that have been computed already, shape (n_rows,) each.
     Raises:
         SchemaError, InputError: a frame of the context cannot be used.
     """
-    context = context or Context()
-    names = kernel_for(features).given
-    values = np.full((len(names), bars.height), np.nan)
+    known = known or {}
+    matrix = np.full((len(names), bars.height), np.nan)
     by_family: dict[str, list[str]] = {}
-    for name in names:
-        by_family.setdefault(SESSION_INPUTS[name].family, []).append(name)
+    for place, name in enumerate(names):
+        if name in known:
+            matrix[place] = known[name]
+        else:
+            by_family.setdefault(SESSION_INPUTS[name].family, []).append(name)
     for family, members in by_family.items():
-        found = _PROVIDERS[family](bars, context, members)
-        for name, column in found.items():
-            values[names.index(name)] = column
-    return Inputs(names, values)
+        for name, column in _PROVIDERS[family](bars, context, members).items():
+            matrix[names.index(name)] = column
+    return Inputs(tuple(names), matrix)
 
 
 def _of_bars(bars: pl.DataFrame, context: Context, names: Sequence[str]) -> dict[str, FloatArray]:  # noqa: ARG001
@@ -118,10 +147,22 @@ def _of_market(bars: pl.DataFrame, context: Context, names: Sequence[str]) -> di
 
 
 def _of_macro(bars: pl.DataFrame, context: Context, names: Sequence[str]) -> dict[str, FloatArray]:
-    if context.macro is None:
+    if context.history is None:
         return {}
-    known, macro = known_microseconds(bars), context.macro
-    return {name: _newest_known(known, macro, SESSION_INPUTS[name].series) for name in names}
+    known = known_microseconds(bars)
+    return {name: context.history.read(name, known) for name in names}
+
+
+def _of_reports(bars: pl.DataFrame, context: Context, names: Sequence[str]) -> dict[str, FloatArray]:
+    return {} if context.facts is None else known_items(bars, context.facts, context.actions, names)
+
+
+def _of_texts(bars: pl.DataFrame, context: Context, names: Sequence[str]) -> dict[str, FloatArray]:
+    found: dict[str, FloatArray] = {}
+    for mentions, counted in ((context.stories, NEWS), (context.posts, TWEETS)):
+        if mentions is not None:
+            found |= attention_at(bars, mentions, {name: counted[name] for name in names if name in counted})
+    return found
 
 
 def _of_calendar(bars: pl.DataFrame, context: Context, names: Sequence[str]) -> dict[str, FloatArray]:  # noqa: ARG001
@@ -131,11 +172,25 @@ def _of_calendar(bars: pl.DataFrame, context: Context, names: Sequence[str]) -> 
 
 def _equal_weight(bars: pl.DataFrame) -> FloatArray:
     """The mean total return of the instruments whose bars of the session were known by each bar's own time."""
+    moves = own_moves(bars)
+    return np.where(np.isnan(moves), np.nan, mean_moves(bars, moves))
+
+
+def own_moves(bars: pl.DataFrame) -> FloatArray:
+    """Shape (n_rows,): each instrument's total return since its bar before; NaN over a long gap."""
     price = pl.col("close") * pl.col("factor")
     move = pl.when(_session_before().is_not_null() & ~_long_gap()).then(price / price.shift() - 1.0)
-    moves = floats(bars.select(move.alias("move"))["move"])
-    mean = known_peer_mean(session_codes(bars), known_microseconds(bars), moves, FEWEST_IN_MARKET)
-    return np.where(np.isnan(moves), np.nan, mean)
+    return floats(bars.select(move.alias("move"))["move"])
+
+
+def mean_moves(rows: pl.DataFrame, moves: FloatArray) -> FloatArray:
+    """Shape (n_rows,): mean of `own_moves` over the rows of a session known by each row's time.
+
+    Args:
+        rows: columns session, knowledge_time; sums are taken in their order, so they must be sorted by symbol.
+        moves: shape (n_rows,).
+    """
+    return known_peer_mean(session_codes(rows), known_microseconds(rows), moves, FEWEST_IN_MARKET)
 
 
 def _session_before() -> pl.Expr:
@@ -166,20 +221,6 @@ def _index_return(bars: pl.DataFrame, market: pl.DataFrame) -> FloatArray:
     return floats(joined.select(pl.when(comparable).then("move").alias("move"))["move"])
 
 
-def _newest_known(known: NDArray[np.int64], macro: pl.DataFrame, series: str) -> FloatArray:
-    """Value of the newest period known at each time, shape (n_rows,); NaN where none of the last days is."""
-    rows = macro.filter(pl.col("series_id") == series).sort("knowledge_time", "period")
-    # A late revision of an old period does not replace the newest one.
-    rows = rows.filter(pl.col("period") == pl.col("period").cum_max())
-    if rows.is_empty():
-        return np.full(len(known), np.nan)
-    times, values = known_microseconds(rows), floats(rows["value"])
-    newest = np.searchsorted(times, known, side="right") - 1
-    found = np.maximum(newest, 0)
-    fresh = (newest >= 0) & (known - times[found] <= MACRO_LIFE // timedelta(microseconds=1))
-    return np.where(fresh, values[found], np.nan)
-
-
 def _months() -> pl.DataFrame:
     """Weekday, place in the month and sessions left in it, all known years ahead from the exchange's calendar."""
     sessions = trading_calendar().as_frame().select("session")
@@ -197,4 +238,6 @@ _PROVIDERS: dict[str, Callable[[pl.DataFrame, Context, Sequence[str]], dict[str,
     "market": _of_market,
     "macro": _of_macro,
     "calendar": _of_calendar,
+    "fundamental": _of_reports,
+    "attention": _of_texts,
 }

@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from project01.domain import InputError, SchemaError
+from project01.domain import FloatArray, InputError, SchemaError
+from project01.etl.across import Slices
 from project01.etl.adjust import PREPARED
 from project01.etl.catalogue import catalogue
-from project01.etl.context import Context, Inputs, bar_inputs, known_microseconds, session_codes
+from project01.etl.context import Context, Inputs, bar_inputs
 from project01.etl.feature import Feature
 from project01.etl.fuse import Fused, kernel_for
-from project01.etl.peers import known_peer_rank
 
 KEYS = ("symbol", "session", "event_time", "knowledge_time")
 
@@ -39,34 +39,49 @@ def compute_features(
     Raises:
         SchemaError: the bars lack a column; InputError: they are not sorted, or threads is below 1.
     """
+    check_bars(bars)
+    if threads < 1:
+        raise InputError(f"Features cannot be computed on {threads} threads; pass at least 1.")
+    ranks = [feature for feature in features if feature.kind == "cross_section"]
+    computed = definitions(features)
+    wanted = [feature.name for feature in computed]
+    kernel, starts = kernel_for(computed), _starts(bars)
+    states = np.zeros((len(starts) - 1, kernel.state_size))
+    values = advance(kernel, bar_inputs(bars, computed, context), starts, wanted, states, threads)
+    found = dict(zip(wanted, values, strict=True))
+    slices = Slices(bars, context.industries if context else None)
+    found |= {feature.name: slices.compare(feature, found[feature.inputs[0]]) for feature in ranks}
+    return bars.select(KEYS).with_columns(pl.Series(feature.name, found[feature.name]) for feature in features)
+
+
+def check_bars(bars: pl.DataFrame) -> None:
+    """Refuse bars that `prepare_bars` has not made.
+
+    Raises:
+        SchemaError: a column is missing; InputError: they are not sorted by symbol and session, each once.
+    """
     missing = [name for name in PREPARED if name not in bars.columns]
     if missing:
         raise SchemaError(f"Bars lack column(s) {', '.join(missing)}; pass what prepare_bars returns.")
     if not _is_sorted(bars):
         raise InputError("Bars must be sorted by symbol and session, each once; pass what prepare_bars returns.")
-    if threads < 1:
-        raise InputError(f"Features cannot be computed on {threads} threads; pass at least 1.")
-    series = [feature for feature in features if feature.kind == "series"]
-    ranks = [feature for feature in features if feature.kind == "cross_section"]
-    wanted = list(dict.fromkeys([feature.name for feature in series] + [name for f in ranks for name in f.inputs]))
-    computed = _definitions(wanted, series)
-    values = _run(kernel_for(computed), bar_inputs(bars, computed, context), _starts(bars), wanted, threads)
-    found = dict(zip(wanted, values, strict=True))
-    session, times = session_codes(bars), known_microseconds(bars)
-    found |= {feature.name: known_peer_rank(session, times, found[feature.inputs[0]]) for feature in ranks}
-    return bars.select(KEYS).with_columns(pl.Series(feature.name, found[feature.name]) for feature in features)
 
 
-def _definitions(wanted: Sequence[str], series: Sequence[Feature]) -> list[Feature]:
-    """The features of these names, out of those asked for, else the catalogue.
+def definitions(features: Sequence[Feature]) -> list[Feature]:
+    """The series features among these, and those that their cross-sections compare.
 
     Raises:
-        InputError: a rank of a feature that stands in neither.
+        InputError: a cross-section of a feature that stands neither among those asked for nor in the catalogue.
     """
+    series = [feature for feature in features if feature.kind == "series"]
+    compared = [name for feature in features if feature.kind == "cross_section" for name in feature.inputs]
     known = {feature.name: feature for feature in (*catalogue(), *series)}
+    wanted = list(dict.fromkeys([*(feature.name for feature in series), *compared]))
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        raise InputError(f"No feature is called {', '.join(unknown)}, to be ranked. Add it to the features asked for.")
+        raise InputError(
+            f"No feature is called {', '.join(unknown)}, to be compared. Add it to the features asked for."
+        )
     return [known[name] for name in wanted]
 
 
@@ -84,13 +99,28 @@ def _starts(bars: pl.DataFrame) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _run(
-    kernel: Fused, inputs: Inputs, starts: NDArray[np.int64], names: Sequence[str], threads: int
+def advance(
+    kernel: Fused,
+    inputs: Inputs,
+    starts: NDArray[np.int64],
+    names: Sequence[str],
+    states: FloatArray,
+    threads: int,
 ) -> NDArray[np.float32]:
-    """Shape (n_names, n_rows)."""
+    """Take instruments through their rows, on several threads.
+
+    Args:
+        kernel: compiled functions that know the features named.
+        inputs: at least the kernel's given inputs, columns by instrument and in order.
+        starts: shape (n_instruments + 1,), where each instrument's rows begin, and the number of rows.
+        names: the features wanted.
+        states: shape (n_instruments, kernel.state_size), moved on in place.
+        threads: the result does not depend on it.
+    Returns:
+        Shape (n_names, n_rows).
+    """
     plan = kernel.plan(inputs.names, names)
     out = np.empty((len(names), inputs.matrix.shape[1]), dtype=np.float32)
-    states = np.zeros((len(starts) - 1, kernel.state_size))
     # Instruments are cut into runs of about equal rows; each run writes rows of its own.
     cuts = np.searchsorted(starts, np.linspace(0, starts[-1], threads + 1)[1:-1])
     edges = [0, *(int(cut) for cut in cuts), len(starts) - 1]

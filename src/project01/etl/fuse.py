@@ -28,8 +28,9 @@ CACHE_VARIABLE = "PROJECT01_CACHE_DIR"
 # numba takes the file's time as part of its key. One time for all, so that two processes that write the same text at
 # once find each other's compiled code.
 FILE_TIME = 1_000_000_000
-# state[0] holds the close before; the parts of the features follow.
-SHARED_STATE = 1
+# Numbers of state that PREPARED keeps for all features of a clock; the parts of the features follow. session: the close
+# before. second: the session's start, the time of the event before, the last price.
+SHARED_STATE: dict[Clock, int] = {"session": 1, "second": 4}
 
 HEAD = '''"""Generated from the feature catalogue; compiled once and kept beside this file."""
 
@@ -66,8 +67,7 @@ def advance(starts, first, last, inputs, columns, slots, states, base, out):
 {prepared}
 '''
 
-# What each event's inputs are made of before the steps see them. Prices that are not positive are missing. state[0]
-# holds the close before.
+# What each event's inputs are made of before the steps see them. Prices that are not positive are missing.
 PREPARED: dict[Clock, str] = {
     "session": """
             raw_close = positive(close)
@@ -85,18 +85,45 @@ PREPARED: dict[Clock, str] = {
             log_return = math.log(close / previous) if simple_return == simple_return else math.nan
 """,
     "second": """
-            close = positive(close)
-            previous = positive(state[0])
-            if close == close:
-                state[0] = close
-            log_return = math.log(close / previous) if close / previous > 0.0 else math.nan
+            # Windows hold one event a second at most; an event that does not go on in time enters none of them.
+            if state[1] < time < 1e11 and time == math.floor(time):
+                state[1] = time
+            else:
+                time = math.nan
+            session_start = positive(session_start)
+            if session_start != state[0]:
+                state[0] = session_start
+                state[2] = state[3] = 0.0
+            volume = volume if 0.0 <= volume < math.inf else math.nan
+            open, close = positive(open), positive(close)
+            vwap = positive(vwap)
+            if state[3] == 0.0 and open == open:
+                state[3] = open
+            session_open = positive(state[3])
+            bid_size, ask_size = positive(bid_size), positive(ask_size)
+            previous = positive(state[2])
+            traded = 1.0 if close == close and time == time else 0.0
+            if traded > 0.0:
+                state[2] = close
+            last = close if traded > 0.0 else previous
+            log_return = math.log(last / previous) if traded > 0.0 else previous * 0.0
+            high = positive(high) if traded > 0.0 else last
+            low = positive(low) if traded > 0.0 else last
+            signed_value = signed_volume * last
+            price = vwap if vwap == vwap else close
+            dollar_volume = price * volume if volume > 0.0 else volume
+            mid = 0.5 * (positive(bid) + positive(ask)) if 0.0 < bid <= ask else math.nan
+            depth = 0.5 * (bid_size + ask_size)
 """,
 }
 # What PREPARED reads; these are unpacked whether a feature asks for them or not.
 ALWAYS: dict[Clock, tuple[str, ...]] = {
     "session": ("open", "high", "low", "close", "volume", "factor", "vwap"),
-    "second": ("close",),
-}
+    "second": (
+        "time", "session_start", "open", "high", "low", "close", "volume", "vwap", "bid", "ask",
+        "bid_size", "ask_size", "signed_volume",
+    ),
+}  # fmt: skip
 SIGNATURE = "void(i8[::1], i8, i8, f8[:, ::1], i8[::1], i8[::1], f8[:, ::1], i8, f4[:, ::1])"
 
 Advance = Callable[
@@ -154,14 +181,18 @@ class Fused:
     state_size: int
 
     def plan(self, inputs: Sequence[str], wanted: Sequence[str]) -> "Plan":
-        """How to run on a matrix whose rows are `inputs` into one whose rows are `wanted`."""
+        """How to run on a matrix whose rows are `inputs` into one whose rows are `wanted`.
+
+        Only the features wanted are computed, and only their states move on.
+        """
         place = {name: n for n, name in enumerate(inputs)}
         slot = {name: n for n, name in enumerate(wanted)}
         parts, base = [], 0
         for kernel in self.kernels:
             columns = np.array([place[name] for name in kernel.given], dtype=np.int64)
             slots = np.array([slot.get(feature.name, -1) for feature in kernel.features], dtype=np.int64)
-            parts.append((kernel.advance, columns, slots, base))
+            if (slots >= 0).any():
+                parts.append((kernel.advance, columns, slots, base))
             base += kernel.state_size
         return Plan(tuple(parts))
 
@@ -252,7 +283,7 @@ def source_of(features: Sequence[Feature]) -> tuple[str, int]:
         prepared=PREPARED[features[0].clock].strip("\n"),
     )
     lines = [HEAD, *_steps_of(features), loop]
-    at = SHARED_STATE
+    at = SHARED_STATE[features[0].clock]
     for position, feature in enumerate(features):
         lines += _call(feature, position, at)
         at += feature.state_size
@@ -305,7 +336,8 @@ def _load(path: Path) -> Any:
 
 
 @lru_cache(maxsize=32)
-def _compile(features: tuple[Feature, ...]) -> Kernel:
+def kernel_of(features: tuple[Feature, ...]) -> Kernel:
+    """One kernel of exactly these series features of one clock: the smallest state, for a stream of a few of them."""
     text, state_size = source_of(features)
     digest = hashlib.sha256(text.encode()).hexdigest()
     folder = cache_folder()
@@ -346,7 +378,7 @@ def kernel_for(features: Sequence[Feature]) -> Fused:
     clocks = {feature.clock for feature in features}
     if len(clocks) > 1:
         raise InputError(f"Features of the clocks {', '.join(sorted(clocks))} cannot run together; ask for one clock.")
-    return _fused(tuple(_compile(unit) for unit in _units(features)))
+    return _fused(tuple(kernel_of(unit) for unit in _units(features)))
 
 
 @lru_cache(maxsize=32)

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from project01.domain import FloatArray
 
 Codes = NDArray[np.int64]
+FLAT = 1e-12
 
 
 def _groups(session: Codes, known: Codes) -> tuple[Codes, Codes]:
@@ -94,6 +95,50 @@ def _ranked_together(session: Codes, value: NDArray[np.float32]) -> FloatArray:
         begins[1:] = np.diff(session[order]) != 0
         ranks[order] = _ordered_ranks(value[order].astype(np.float64), begins)
     return ranks
+
+
+def known_peer_deviation(session: Codes, known: Codes, value: FloatArray, *, scaled: bool) -> FloatArray:
+    """Each row less the mean of the rows of its session known no later, itself among them.
+
+    Args:
+        session: shape (n_rows,), numbers from 0.
+        known: shape (n_rows,), when each row was known.
+        value: shape (n_rows,); a NaN row has no deviation and is no peer.
+        scaled: in sample standard deviations of those rows; NaN where they have no spread.
+    Returns:
+        Shape (n_rows,); NaN without a peer.
+    """
+    found = np.full(len(value), np.nan)
+    pair, session_of = _groups(session, known)
+    mixed = np.bincount(session_of)[session] > 1 if len(session) else np.zeros(0, dtype=np.bool_)
+    _deviations_within(session, value, np.isfinite(value) & ~mixed, scaled=scaled, found=found)
+    later = np.flatnonzero(mixed)
+    later = later[np.argsort(session[later], kind="stable")]
+    for rows in np.split(later, np.flatnonzero(np.diff(session[later])) + 1) if len(later) else ():
+        for moment in np.unique(pair[rows]):
+            peers = rows[(pair[rows] <= moment) & np.isfinite(value[rows])]
+            then = np.full(len(value), np.nan)
+            _deviations_within(session, value, peers, scaled=scaled, found=then)
+            own = rows[pair[rows] == moment]
+            found[own] = then[own]
+    return found
+
+
+def _deviations_within(
+    session: Codes, value: FloatArray, peers: NDArray[np.bool_] | Codes, *, scaled: bool, found: FloatArray
+) -> None:
+    """Write the deviations of the rows `peers` from the means of their sessions into `found`."""
+    codes, own = session[peers], value[peers]
+    count = np.bincount(codes).astype(np.float64)
+    mean = np.bincount(codes, weights=own) / np.maximum(count, 1.0)
+    deviation = own - mean[codes]
+    if scaled:
+        spread = np.sqrt(np.bincount(codes, weights=deviation * deviation) / np.maximum(count - 1.0, 1.0))
+        # A spread that is only rounding is none.
+        flat = spread <= FLAT * np.abs(mean)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            deviation = np.where(flat[codes], np.nan, deviation / spread[codes])
+    found[peers] = np.where(count[codes] > 1.0, deviation, np.nan)
 
 
 def known_peer_rank(session: Codes, known: Codes, value: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,12 +1,15 @@
 """Which features the data at hand can carry."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from project01.etl.attention_context import NEWS, TWEETS, lacking_attention
+from project01.etl.catalogue import catalogue
 from project01.etl.context import FEWEST_IN_MARKET, Context
+from project01.etl.facts_context import lacking_items
 from project01.etl.feature import Feature
-from project01.etl.inputs import MACRO_SERIES, rests_on
+from project01.etl.inputs import MACRO_SERIES, SESSION_INPUTS, rests_on
 
 
 def usable(
@@ -23,11 +26,9 @@ def usable(
     """
     context = context or Context()
     lacking = _lacking(bars, context)
-    left_out: dict[str, str] = {}
-    for feature in features:
-        why = _why_not(feature, lacking, left_out)
-        if why:
-            left_out[feature.name] = why
+    known = {feature.name: feature for feature in (*catalogue(), *features)}
+    reasons = {feature.name: _why_not(feature, lacking, known) for feature in features}
+    left_out = {name: why for name, why in reasons.items() if why}
     return tuple(feature for feature in features if feature.name not in left_out), left_out
 
 
@@ -44,18 +45,29 @@ def _lacking(bars: pl.DataFrame, context: Context) -> dict[str, str]:
         for column, name in MACRO_SERIES.items()
         if name not in series
     }
+    reports = [name for name, given in SESSION_INPUTS.items() if given.family == "fundamental"]
+    lacking |= lacking_items(context.facts, reports)
+    lacking |= lacking_attention(context.news, tuple(NEWS), "news")
+    lacking |= lacking_attention(context.tweets, tuple(TWEETS), "tweets")
     symbols = bars["symbol"].n_unique()
     if context.market is None and symbols < FEWEST_IN_MARKET:
         lacking["market_return"] = f"needs an index, or {FEWEST_IN_MARKET} instruments to stand for the market"
     if symbols < 2:
         lacking["peers"] = "ranks instruments, of which there is one"
+    if context.industries is None:
+        lacking["industry"] = "needs industries, which no source brought"
     return lacking
 
 
-def _why_not(feature: Feature, lacking: dict[str, str], left_out: dict[str, str]) -> str:
+def _why_not(feature: Feature, lacking: Mapping[str, str], known: Mapping[str, Feature]) -> str:
     """The reason a feature cannot be computed; empty where it can."""
     if feature.kind == "cross_section":
         base = feature.inputs[0]
-        return f"ranks {base}, which is left out" if base in left_out else lacking.get("peers", "")
+        if base not in known:
+            return f"compares {base}, which is no feature"
+        if _why_not(known[base], lacking, known):
+            return f"compares {base}, which is left out"
+        industry = lacking.get("industry", "") if feature.across.startswith("industry") else ""
+        return lacking.get("peers", "") or industry
     needed = {name: None for given in feature.inputs for name in rests_on(given, feature.clock)}
     return "; ".join(dict.fromkeys(lacking[name] for name in needed if name in lacking))

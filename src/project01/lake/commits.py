@@ -6,7 +6,7 @@ stale handles delta-rs refuses one; it reopens and looks again.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -142,14 +142,17 @@ def until_committed(name: str, attempt: Callable[[], Result]) -> Result:
 
 def commit_append(handle: DeltaTable, rows: pl.DataFrame, schema: pa.Schema, properties: CommitProperties) -> int:
     """Adds rows through `handle`; the version that holds them."""
-    write_deltalake(handle, _stream(rows, schema), mode="append", commit_properties=properties)
+    write_deltalake(handle, _stream((rows,), schema), mode="append", commit_properties=properties)
     return handle.version()
 
 
-def commit_replace(handle: DeltaTable, rows: pl.DataFrame, schema: pa.Schema) -> int:
-    """Replaces all rows, and the schema, in one commit that fails if any other came in between."""
+def commit_replace(handle: DeltaTable, parts: Iterable[pl.DataFrame], schema: pa.Schema) -> int:
+    """Replaces all rows, and the schema, in one commit that fails if any other came in between.
+
+    Parts are taken one by one as they are written, so that a table may be larger than memory.
+    """
     write_deltalake(
-        handle, _stream(rows, schema), mode="overwrite", schema_mode="overwrite", commit_properties=strict_commit()
+        handle, _stream(parts, schema), mode="overwrite", schema_mode="overwrite", commit_properties=strict_commit()
     )
     return handle.version()
 
@@ -234,11 +237,12 @@ def check_key(handle: DeltaTable, spec: TableSpec) -> None:
         )
 
 
-def _stream(rows: pl.DataFrame, schema: pa.Schema) -> pa.RecordBatchReader:
+def _stream(parts: Iterable[pl.DataFrame], schema: pa.Schema) -> pa.RecordBatchReader:
     # In slices: Arrow's plain strings hold 2 GiB a batch at most, and memory stays flat.
     def batches() -> Iterator[pa.RecordBatch]:
-        for part in rows.iter_slices(_ROWS_A_BATCH):
-            yield from part.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema).to_batches()
+        for rows in parts:
+            for part in rows.iter_slices(_ROWS_A_BATCH):
+                yield from part.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema).to_batches()
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from project01.lake import LandingLimits
     from project01.pipelines.audit import audit_lookahead
     from project01.pipelines.doctor import diagnose
+    from project01.pipelines.feature_docs import feature_pages
+    from project01.pipelines.feature_reads import materialise_features, read_features
     from project01.pipelines.instants import parse_instant
     from project01.pipelines.lake_admin import (
         lake_compact,
@@ -23,10 +25,11 @@ if TYPE_CHECKING:
     )
     from project01.pipelines.landing import TopicFigures, follow, land, rebuild
     from project01.pipelines.letters import letter_rows, replay_letters
+    from project01.pipelines.parity import parity_of_day, parity_of_run
     from project01.pipelines.place import Place
     from project01.pipelines.progress import Progress, SilentProgress
     from project01.pipelines.run import Run
-    from project01.pipelines.source_status import known_gaps, known_sources
+    from project01.pipelines.source_status import known_gaps, known_lags, known_sources
     from project01.pipelines.sources import SourceChoice
     from project01.pipelines.topics import apply_topics, show_topics, wanted_topics
     from project01.pipelines.vendors import FetchOrder, fetch, publish_choice
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "audit": ("audit_lookahead",),
     "doctor": ("diagnose",),
+    "feature_docs": ("feature_pages",),
+    "feature_reads": ("materialise_features", "read_features"),
     "lake_admin": (
         "lake_compact",
         "lake_export",
@@ -46,12 +51,13 @@ _MODULES = {
     "instants": ("parse_instant",),
     "landing": ("LandingLimits", "TopicFigures", "follow", "land", "rebuild"),
     "letters": ("letter_rows", "replay_letters"),
+    "parity": ("parity_of_day", "parity_of_run"),
     "place": ("Place",),
     "topics": ("apply_topics", "show_topics", "wanted_topics"),
     "vendors": ("FetchOrder", "fetch", "publish_choice"),
     "progress": ("Progress", "SilentProgress"),
     "run": ("Run",),
-    "source_status": ("known_gaps", "known_sources"),
+    "source_status": ("known_gaps", "known_lags", "known_sources"),
     "sources": ("SourceChoice",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
@@ -68,9 +74,11 @@ __all__ = [
     "apply_topics",
     "audit_lookahead",
     "diagnose",
+    "feature_pages",
     "fetch",
     "follow",
     "known_gaps",
+    "known_lags",
     "known_sources",
     "lake_compact",
     "lake_export",
@@ -81,8 +89,12 @@ __all__ = [
     "lake_vacuum",
     "land",
     "letter_rows",
+    "materialise_features",
+    "parity_of_day",
+    "parity_of_run",
     "parse_instant",
     "publish_choice",
+    "read_features",
     "rebuild",
     "replay_letters",
     "show_topics",

@@ -12,12 +12,13 @@ from project01.etl import Feature, compute_features, feature_set, forward_return
 from project01.evaluate import Leak, WalkForward, cut_times
 from project01.evaluate import audit_lookahead as audit
 from project01.models import POINT_MODELS, make_forecaster, walk_forward
-from project01.pipelines.features import END_OF_TIME, first_published
+from project01.pipelines.features import END_OF_TIME, selected
 from project01.pipelines.ingest import DAILY, _collect, open_sources
+from project01.pipelines.market import first_published
 from project01.pipelines.progress import Progress
 from project01.pipelines.sources import SourceChoice
 from project01.pipelines.workspace import Workspace
-from project01.settings import DataSettings
+from project01.settings import DataSettings, FeatureSettings
 
 HORIZON = 5
 SPLIT = WalkForward(train_sessions=252, test_sessions=126, purge=HORIZON + 1, horizon=HORIZON)
@@ -95,7 +96,13 @@ def _rows(names: list[str], kind: str, leaks: list[Leak], cuts: int) -> list[dic
 
 
 def audit_lookahead(
-    out: Path | None, times: int, seed: int, symbols: int, sessions: int, progress: Progress
+    out: Path | None,
+    times: int,
+    seed: int,
+    symbols: int,
+    sessions: int,
+    progress: Progress,
+    wanted: FeatureSettings | None = None,
 ) -> dict[str, Any]:
     """Audit every feature and every forecaster.
 
@@ -106,11 +113,14 @@ def audit_lookahead(
         symbols: audited at most.
         sessions: newest sessions audited at most.
         progress: told after each cut.
+        wanted: sets and files of features to audit; None: the core set. Forecasters are audited on the core set.
     Returns:
         results (name, kind, cuts, found), leaks (number), sentence.
     """
     rows = _bars(out, symbols, sessions)
-    kept, left_out = usable(feature_set("core"), prepare_bars(first_published(rows.lazy(), END_OF_TIME)), None)
+    bars = prepare_bars(first_published(rows.lazy(), END_OF_TIME))
+    kept, left_out = usable(selected(wanted or FeatureSettings()), bars)
+    core, _ = usable(feature_set("core"), bars)
     cuts = cut_times(rows, times, seed)
     names = [feature.name for feature in kept]
     progress.start("features")
@@ -120,7 +130,7 @@ def audit_lookahead(
     progress.close()
     progress.start("models")
     later = audit(
-        lambda r: forecasts_of(r, kept, seed), rows, cuts, seed, on_cut=lambda d, t: progress.advance(d, t, "models")
+        lambda r: forecasts_of(r, core, seed), rows, cuts, seed, on_cut=lambda d, t: progress.advance(d, t, "models")
     )
     progress.close()
     results = _rows(names, "feature", found, len(cuts)) + _rows(list(POINT_MODELS), "forecaster", later, len(cuts))

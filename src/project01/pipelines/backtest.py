@@ -51,7 +51,8 @@ from project01.pipelines.evidence import (
     plain,
     trial_scores,
 )
-from project01.pipelines.features import END_OF_TIME, LABELS, read_feature_rows, read_market
+from project01.pipelines.features import END_OF_TIME, LABELS, read_feature_rows
+from project01.pipelines.market import read_bars
 from project01.pipelines.train import FORECASTS, TRIALS, read_ledger
 from project01.pipelines.workspace import Workspace, code_hash, write_atomically
 from project01.report import BacktestPart, EvidencePart, Figure, ModelPart, SensitivityPart, SeriesPart
@@ -154,7 +155,7 @@ def _model_part(traded: Traded, rows: pl.DataFrame, settings: Settings, ledger: 
 
 def _index_series(workspace: Workspace, result: BacktestResult) -> tuple[list[float | None] | None, Figure | None]:
     """The index over the same sessions, starting at 1; None where there is none for the whole span."""
-    index = read_market(workspace.lake, END_OF_TIME).index
+    index = read_bars(workspace.lake, END_OF_TIME)[1]
     if index is None:
         return None, None
     sessions = pl.DataFrame({"session": pl.Series(result.sessions).cast(pl.Date)})
@@ -280,7 +281,7 @@ def backtest(workspace: Workspace, settings: Settings, digest: str, told: Told) 
     forecasts = lake.scan(FORECASTS.name).collect()
     labels = lake.scan(LABELS.name).collect()
     sessions = lake.scan("features").select("symbol", "session", pl.col("knowledge_time").alias("as_of")).collect()
-    market = market_from_bars(read_market(lake, END_OF_TIME).bars)
+    market = market_from_bars(read_bars(lake, END_OF_TIME)[0])
     by_model = forecasts.group_by("model", maintain_order=True)
     signals = {name: _signal(rows, sessions, market) for (name,), rows in by_model}
     traded_model = settings.forecast.models[0]

@@ -91,12 +91,17 @@ class Run:
 
     def features(self) -> dict[str, Any]:
         """Features and labels; see `pipelines.features`."""
-        from project01.pipelines.features import build_features
+        from project01.pipelines.features import build_features, feature_inputs
 
         before = self.workspace.require("ingest", "ingest")
         horizon, threads = self.settings.forecast.horizon, self.settings.compute.threads
-        inputs = self._inputs("features", before.summary["digests"], horizon)
-        return self._step("features", inputs, lambda: build_features(self.workspace, horizon, threads))
+        wanted = self.settings.features
+        inputs = self._inputs("features", before.summary["digests"], horizon, feature_inputs(wanted))
+        work = lambda: build_features(self.workspace, wanted, horizon, threads, on_rows=self._rows_done)  # noqa: E731
+        return self._step("features", inputs, work)
+
+    def _rows_done(self, done: int, of: int) -> None:
+        self.progress.advance(done, of, "features")
 
     def train(self) -> dict[str, Any]:
         """Walk-forward training; see `pipelines.train`."""

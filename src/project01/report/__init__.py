@@ -1,5 +1,6 @@
 """The report of a run: its figures as JSON with a schema, and one self-contained HTML file."""
 
+from project01.report.feature_pages import FeaturePage, Spread, index_page, set_page, set_plot, spread_of
 from project01.report.figures import (
     BacktestPart,
     CalibrationPoint,
@@ -22,6 +23,7 @@ __all__ = [
     "CalibrationPoint",
     "DataPart",
     "EvidencePart",
+    "FeaturePage",
     "Figure",
     "Figures",
     "ForecastPart",
@@ -30,7 +32,12 @@ __all__ = [
     "ModelPart",
     "SensitivityPart",
     "SeriesPart",
+    "Spread",
     "VerdictPart",
+    "index_page",
     "render_html",
+    "set_page",
+    "set_plot",
+    "spread_of",
     "with_error",
 ]

@@ -5,6 +5,8 @@ from project01.etl.inputs.bar import BAR, DERIVED_BAR
 from project01.etl.inputs.declaration import Clock, Derived, Input
 from project01.etl.inputs.fundamental import FUNDAMENTAL
 from project01.etl.inputs.macro import MACRO
+from project01.etl.inputs.macro import READINGS as MACRO_READINGS
+from project01.etl.inputs.macro import Reading as MacroReading
 from project01.etl.inputs.second import DERIVED_SECOND, SECOND
 
 # The order is the order in which an event's values are handed over; new ones go to the end of their family.
@@ -43,12 +45,14 @@ def rests_on(name: str, clock: Clock) -> tuple[str, ...]:
 
 __all__ = [
     "BAR_INPUTS",
+    "MACRO_READINGS",
     "MACRO_SERIES",
     "SECOND_INPUTS",
     "SESSION_INPUTS",
     "Clock",
     "Derived",
     "Input",
+    "MacroReading",
     "derived_inputs",
     "given_inputs",
     "rests_on",

@@ -1,0 +1,236 @@
+"""The feature table: built whole and in bounded memory, or only its new sessions from kept states."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from project01.domain import TIMESTAMP, TableSpec
+from project01.etl import Feature, FeatureBuild, KeptStates
+from project01.lake import Lake
+from project01.pipelines.market import MarketData
+
+FEATURES = "features"
+_LOG = logging.getLogger(__name__)
+
+# Where each instrument's step functions stand after its last bar in the feature table.
+STATES = TableSpec(
+    "feature_states",
+    pa.schema(
+        [
+            pa.field("symbol", pa.string(), nullable=False),
+            pa.field("rows", pa.int64(), nullable=False),
+            pa.field("session", pa.date32(), nullable=False),
+            pa.field("knowledge_time", TIMESTAMP, nullable=False),
+            pa.field("definitions", pa.string(), nullable=False),
+            pa.field("columns", pa.string(), nullable=False),
+            pa.field("context", pa.string(), nullable=False),
+            pa.field("content", pa.string(), nullable=False),
+            pa.field("state", pa.binary(), nullable=False),
+        ]
+    ),
+    ("symbol",),
+)
+
+
+def features_spec(names: Sequence[str]) -> TableSpec:
+    """The lake table of features: one Float32 column each beside the keys and clocks."""
+    fields = [
+        pa.field("symbol", pa.string(), nullable=False),
+        pa.field("session", pa.date32(), nullable=False),
+        pa.field("event_time", TIMESTAMP, nullable=False),
+        pa.field("knowledge_time", TIMESTAMP, nullable=False),
+        *(pa.field(name, pa.float32()) for name in names),
+    ]
+    return TableSpec(FEATURES, pa.schema(fields), ("symbol", "event_time"))
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build did.
+
+    Attributes:
+        mode: ``full``, or ``incremental``.
+        reason: why it was full; empty for an incremental one.
+        new_rows: rows written now.
+        rows: rows of the table.
+        digest: SHA-256 of the table's content for a full build; of the content before and the new rows for an
+            incremental one.
+    """
+
+    mode: str
+    reason: str
+    new_rows: int
+    rows: int
+    digest: str
+
+
+class Content:
+    """SHA-256 over blocks of a feature table; it does not hang on where blocks begin."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._columns = {name: hashlib.sha256() for name in ("symbol", "event_time", "knowledge_time", *names)}
+        self.rows = 0
+
+    def add(self, block: pl.DataFrame) -> None:
+        """Take in the next rows."""
+        self.rows += block.height
+        for name, found in self._columns.items():
+            column = block[name]
+            if column.dtype == pl.Float32:
+                values = column.to_numpy()
+                found.update(np.where(np.isnan(values), np.float32(np.nan), values).data)
+            elif column.dtype == pl.String:
+                found.update("\n".join([*column.to_list(), ""]).encode())
+            else:
+                found.update(np.ascontiguousarray(column.to_physical().to_numpy()).data)
+
+    def hexdigest(self) -> str:
+        """The digest of all rows so far."""
+        parts = [f"{name} {found.hexdigest()}" for name, found in self._columns.items()]
+        return hashlib.sha256("\n".join([str(self.rows), *parts]).encode()).hexdigest()
+
+
+def build_table(
+    lake: Lake,
+    market: MarketData,
+    features: Sequence[Feature],
+    *,
+    threads: int,
+    full: bool = False,
+    on_rows: Callable[[int, int], None] | None = None,
+) -> Built:
+    """Bring the feature table up to date.
+
+    Only sessions after the newest one in the table are computed where everything before stands as it was: the same
+    definitions, the same earlier bars, nothing that has since become known of an earlier time. Else all is built anew.
+
+    Args:
+        lake: holds the table, and beside it the states.
+        market: all that is known.
+        features: the table's columns, in order.
+        threads: the result does not depend on it.
+        full: build anew whatever there is.
+        on_rows: told the number of rows done, and of all.
+    """
+    kept, reason = (None, "asked for") if full else _kept(lake, market, features)
+    build = FeatureBuild(market.bars, features, market.context(), threads=threads, kept=kept.states if kept else None)
+    content = Content([feature.name for feature in features])
+    total = market.bars.height - (sum(kept.states.rows.values()) if kept else 0)
+
+    def told() -> Iterator[pl.DataFrame]:
+        for block in build.blocks():
+            content.add(block)
+            if on_rows is not None:
+                on_rows(content.rows, total)
+            yield block
+
+    spec = features_spec([feature.name for feature in features])
+    if kept is None:
+
+        def parts() -> Iterator[pl.DataFrame]:
+            # A lost race to commit begins again.
+            nonlocal content
+            content = Content([feature.name for feature in features])
+            yield from told()
+
+        lake.replace_in_parts(spec, parts)
+        digest = content.hexdigest()
+    else:
+        new = pl.concat(list(told()))
+        if new.height:
+            lake.append(spec, new)
+        digest = hashlib.sha256(f"{kept.content} {content.hexdigest()}".encode()).hexdigest()
+    if kept is None or content.rows:
+        _keep(lake, market, build, spec, digest)
+    else:
+        digest = kept.content
+    mode = "full" if kept is None else "incremental"
+    return Built(mode, reason, content.rows, market.bars.height, digest)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    states: KeptStates
+    content: str
+
+
+def _kept(lake: Lake, market: MarketData, features: Sequence[Feature]) -> tuple[_Kept | None, str]:
+    """The states to go on from, or the reason why there are none."""
+    if not lake.exists(STATES.name) or not lake.exists(FEATURES):
+        return None, "first build"
+    rows = lake.scan(STATES.name).collect().sort("symbol")
+    build = FeatureBuild(market.bars, features, market.context(), threads=1)
+    columns = _columns([feature.name for feature in features])
+    if rows.is_empty() or set(rows["definitions"]) != {build.digest} or set(rows["columns"]) != {columns}:
+        return None, "the features asked for, or their definitions, have changed"
+    if lake.scan(FEATURES).select(pl.len()).collect().item() != rows["rows"].sum():
+        return None, "the feature table does not end where its states do"
+    changed = _changed(market, rows)
+    if changed:
+        return None, changed
+    states = {symbol: np.frombuffer(state, dtype="<f8") for symbol, state in rows.select("symbol", "state").iter_rows()}
+    counts = dict(zip(rows["symbol"], rows["rows"], strict=True))
+    return _Kept(KeptStates(build.digest, states, counts), rows["content"][0]), ""
+
+
+def _changed(market: MarketData, rows: pl.DataFrame) -> str:
+    """What of the time already built is no longer as it was; empty if nothing."""
+    bars = market.bars.with_columns(place=pl.int_range(1, pl.len() + 1).over("symbol"))
+    last = rows.join(bars, left_on=["symbol", "rows"], right_on=["symbol", "place"], how="left", suffix="_now")
+    same = (pl.col("session") == pl.col("session_now")) & (pl.col("knowledge_time") == pl.col("knowledge_time_now"))
+    moved = last.filter(~same.fill_null(value=False))
+    if moved.height:
+        return f"earlier bars of {moved.height} instruments have changed, first {moved['symbol'][0]}"
+    newest: date = rows["session"].max()  # type: ignore[assignment]  # a column without nulls
+    new = bars.join(rows.select("symbol", done="rows"), on="symbol", how="left").filter(
+        pl.col("place") > pl.col("done").fill_null(0)
+    )
+    if new.filter(pl.col("session") <= newest).height:
+        return f"bars of sessions up to {newest} have come in since"
+    until: datetime = rows["knowledge_time"].max()  # type: ignore[assignment]  # a column without nulls
+    if set(rows["context"]) != {market.known_until(until)}:
+        return f"macro, facts, news or tweets known by {until:%Y-%m-%d %H:%M} have come in since"
+    return ""
+
+
+def _keep(lake: Lake, market: MarketData, build: FeatureBuild, spec: TableSpec, digest: str) -> None:
+    lasts = market.bars.group_by("symbol").agg(pl.col("session").last(), pl.col("knowledge_time").last())
+    until: datetime = market.bars["knowledge_time"].max()  # type: ignore[assignment]
+    counts, places = build.rows, {row[0]: row[1:] for row in lasts.iter_rows()}
+    same = {"definitions": build.digest, "columns": _columns(spec.schema.names[4:])}
+    same |= {"context": market.known_until(until), "content": digest}
+
+    def parts() -> Iterator[pl.DataFrame]:
+        symbols = sorted(build.states)
+        for start in range(0, len(symbols), 64):
+            yield pl.DataFrame(
+                [
+                    {
+                        "symbol": symbol,
+                        "rows": counts[symbol],
+                        "session": places[symbol][0],
+                        "knowledge_time": places[symbol][1],
+                        **same,
+                        "state": build.states[symbol].astype("<f8").tobytes(),
+                    }
+                    for symbol in symbols[start : start + 64]
+                ]
+            )
+
+    lake.replace_in_parts(STATES, parts)
+
+
+def _columns(names: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def summary_of(built: Built) -> dict[str, Any]:
+    """The build's part of the step's figures."""
+    return {"mode": built.mode, "reason": built.reason, "new_rows": built.new_rows, "rows": built.rows}
