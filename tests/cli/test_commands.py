@@ -23,7 +23,8 @@ COMMANDS = [
     ("config", "show"), ("config", "schema"), ("ingest", "polygon"), ("ingest", "edgar"), ("ingest", "files"),
     ("land",), ("rebuild",), ("topics",), ("topics", "apply"), ("topics", "show"), ("dead-letters",),
     ("dead-letters", "show"), ("dead-letters", "replay"), ("sources",), ("sources", "show"), ("sources", "gaps"),
-    ("sources", "lag"),
+    ("sources", "lag"), ("features", "build"), ("features", "get"), ("features", "materialise"), ("features", "list"),
+    ("features", "docs"), ("features", "stream"), ("audit", "parity"),
 ]  # fmt: skip
 
 

@@ -1,14 +1,18 @@
 """Shared parts of the store's tests: a catalogue, small feature tables and the slow, obvious point-in-time join."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from deltalake import write_deltalake
+from tests.redis_server import missing_server, redis_server
+
+from project01.store.feast_import import ONLINE_STORE, REDIS_STORE
 
 UTC_TIME = pl.Datetime("us", "UTC")
 DAY = timedelta(days=1)
@@ -104,3 +108,31 @@ def write(tmp_path: Path) -> Callable[[str, pl.DataFrame], Path]:
         return tmp_path / "lake"
 
     return write_table
+
+
+@pytest.fixture(scope="session")
+def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A Redis server for this test process; the test is skipped where there is no server or no client."""
+    missing = missing_server() or (None if find_spec("redis") else "the extra 'redis' is not installed")
+    if missing:
+        pytest.skip(missing)
+    with redis_server(tmp_path_factory.mktemp("redis")) as port:
+        yield port
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def online_section(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Feast's ``online_store`` section of an empty store of each kind."""
+    if request.param == "sqlite":
+        return {"type": ONLINE_STORE, "path": "deep/online.db"}
+    port = request.getfixturevalue("redis_port")
+    return empty_redis(port)
+
+
+def empty_redis(port: int) -> dict[str, Any]:
+    """The section of a Redis store without any key."""
+    import redis
+
+    with redis.Redis(port=port) as client:
+        client.flushall()
+    return {"type": REDIS_STORE, "url": f"redis://127.0.0.1:{port}/0"}

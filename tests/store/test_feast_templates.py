@@ -20,6 +20,7 @@ def load(path: Path, repo: Path) -> Any:
     return load_repo_config(repo, path)
 
 
+@pytest.mark.slow
 def test_laptop_template_loads_our_stores(tmp_path: Path) -> None:
     config = load(TEMPLATES / "feature_store.laptop.yaml", tmp_path)
     assert type(config.offline_store).__name__ == "PolarsDeltaOfflineStoreConfig"
@@ -39,7 +40,7 @@ def test_the_store_writes_the_laptop_template(tmp_path: Path, info_type: Any) ->
 @pytest.fixture
 def cluster_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROJECT01_LAKE_URL", "s3://bucket/lake")
-    monkeypatch.setenv("PROJECT01_REDIS", "redis:6379,db=1")
+    monkeypatch.setenv("PROJECT01_REDIS", "redis:6379")
 
 
 def test_cluster_template_loads_all_but_redis(cluster_environment: None, tmp_path: Path) -> None:
@@ -54,4 +55,4 @@ def test_cluster_template_loads_all_but_redis(cluster_environment: None, tmp_pat
 @pytest.mark.skipif(importlib.util.find_spec("redis") is None, reason="the redis client is not installed")
 def test_cluster_template_loads_redis(cluster_environment: None, tmp_path: Path) -> None:
     config = load(TEMPLATES / "feature_store.cluster.yaml", tmp_path)
-    assert config.online_store.connection_string == "redis:6379,db=1"
+    assert config.online_store.url == "redis://redis:6379/0"

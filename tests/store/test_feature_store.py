@@ -8,14 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from deltalake import write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
+from tests.store.conftest import Info as CatalogueInfo
+from tests.store.conftest import empty_redis
 
 from project01.domain import InputError, LakeError, NotEnoughDataError, SchemaError
+from project01.lake import Lake
 from project01.store import FeatureStore
+from project01.store.feast_import import load_feast
+from project01.store.rows import checked_rows, rows_spec
 
 DAY = timedelta(days=1)
 START = datetime(2024, 3, 1, 21, tzinfo=UTC)
@@ -140,7 +147,139 @@ def test_apply_follows_the_catalogue(store: FeatureStore, tmp_path: Path, info_t
     again = FeatureStore(store.repo, tmp_path / "lake")
     assert again.feature_names() == ("b",)
     assert again.training_features(entities(("A", START + DAY)), ["b"]).frame["b"].to_list() == [10]
-    assert [service.name for service in again._open().list_feature_services()] == [second]
+    assert [(version.name, version.is_current) for version in again.services()] == [(first, False), (second, True)]
+
+
+def test_earlier_versions_stay_readable_offline_and_online(store: FeatureStore, info_type: Any) -> None:
+    first = store.apply([info_type("a", "count"), info_type("b", "scaled")])
+    store.materialise(START, START + 2 * DAY)
+    second = store.apply([info_type("a", "count"), info_type("b", "scaled", unit="USD")])
+    with pytest.raises(NotEnoughDataError, match="scaled"):
+        store.online(["A"], ["b"])
+    # The group that did not change is shared, with what was written of it.
+    assert store.online(["A"], ["a"]).frame["a"].to_list() == [2]
+    assert store.online(["A"], ["a", "b"], service=first).frame["a"].to_list() == [2]
+    store.materialise(START, START + 5 * DAY)
+    assert store.online(["A"], ["b"]).frame["b"].to_list() == [50]
+    old = store.online(["A"], ["b"], service=first).frame
+    assert np.isnan(old["b"].to_list()).all()  # missing on the third day
+    asked = entities(("A", START + DAY))
+    for service in (first, second, None):
+        assert store.training_features(asked, ["b"], service=service).frame["b"].to_list() == [10]
+    assert [feature.unit for feature in store.features(service=first)] == ["1", "1"]
+    assert [feature.unit for feature in store.features()] == ["1", "USD"]
+    assert store.apply([info_type("b", "scaled"), info_type("a", "count")]) == first
+    assert [version.is_current for version in store.services()] == [True, False]
+    with pytest.raises(InputError, match=f"the store holds {min(first, second)}"):
+        store.online(["A"], ["a"], service="features_none")
+
+
+def test_feast_reads_the_current_version_by_the_services_name(store: FeatureStore, info_type: Any) -> None:
+    """What serves without this project: Feast's own client on the service called ``features``."""
+    store.apply([info_type("b", "scaled")])
+    store.materialise(START, START + 4 * DAY)
+    client = load_feast().FeatureStore(repo_path=str(store.repo))
+    found = client.get_online_features(
+        features=client.get_feature_service("features"), entity_rows=[{"symbol": "A"}, {"symbol": "none"}]
+    ).to_dict()
+    assert found["b"] == [40, None]
+    assert [None if s is None else s.replace(tzinfo=UTC).date() for s in found["session"]] == [
+        (START + 4 * DAY).date(),
+        None,
+    ]
+
+
+def pushed(*rows: tuple[str, datetime, datetime, float | None, float | None]) -> pl.DataFrame:
+    schema = {"symbol": pl.String, "event_time": AS_OF, "knowledge_time": AS_OF, "a": pl.Float64, "b": pl.Float32}
+    return pl.DataFrame(list(rows), schema=schema, orient="row").with_columns(session=pl.col("event_time").dt.date())
+
+
+def test_pushed_rows_are_served_at_once_and_never_give_way_to_older_ones(store: FeatureStore) -> None:
+    store.push(pushed(("A", START + 20 * DAY, START + 20 * DAY, 20.0, None), ("C", START, START, 1.0, 2.0)))
+    read = store.online(["A", "C"], ["a", "b"])
+    assert read.frame["as_of"].unique().to_list() == [START + 20 * DAY]
+    np.testing.assert_array_equal(read.matrix(), np.array([[20, np.nan], [np.nan, np.nan]], np.float32))
+    store.materialise(START, START + 9 * DAY)
+    store.push(pushed(("A", START + 19 * DAY, START + 21 * DAY, 19.0, 19.0)))
+    read = store.online(["A", "B"], ["a"])
+    assert read.frame["as_of"].unique().to_list() == [START + 21 * DAY]
+    assert read.frame["a"].fill_nan(None).to_list() == [20, None]  # B's newest row, of day 9, is older than a week
+    store.push(pushed(("A", START + 20 * DAY, START + 22 * DAY, 20.5, 1.0)))
+    assert store.online(["A"], ["a"]).frame["a"].to_list() == [20.5]
+
+
+def test_pushed_rows_reach_the_feature_table_when_asked_and_once(store: FeatureStore, tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "other")
+    spec = rows_spec("features", ["a", "b"])
+    lake.replace(spec, checked_rows(pushed(("A", START, START, 1.0, 1.0)), ["a", "b"]))
+    store = FeatureStore(tmp_path / "run" / "other", tmp_path / "other")
+    store.apply([CatalogueInfo("a", "g"), CatalogueInfo("b", "h")])
+    rows = pushed(("A", START + DAY, START + DAY, 2.0, None), ("A", START, START + DAY, 1.5, float("nan")))
+    store.push(rows)
+    assert lake.scan("features").collect().height == 1
+    store.push(rows, offline=True)
+    store.push(rows.reverse(), offline=True)
+    assert lake.scan("features").collect().height == 3
+    asked = entities(("A", START), ("A", START + DAY))
+    assert store.training_features(asked, ["a"]).frame["a"].to_list() == [1, 2]
+    online, offline = store.online(["A"], ["a", "b"]), store.training_features(asked[1:], ["a", "b"])
+    assert online.frame.equals(offline.frame, null_equal=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows.drop("b"), "missing: b"),
+        (lambda rows: rows.with_columns(c=1), "unknown: c"),
+        (lambda rows: rows.with_columns(pl.col("event_time").dt.replace_time_zone(None)), "time zone"),
+        (lambda rows: rows.with_columns(b=pl.lit("x")), "as numbers"),
+        (lambda rows: rows.with_columns(symbol=pl.lit(None, pl.String)), "null symbol"),
+    ],
+    ids=["missing", "unknown", "no zone", "text", "null"],
+)
+def test_rows_that_do_not_fit_are_not_pushed(store: FeatureStore, change: Any, message: str) -> None:
+    with pytest.raises(SchemaError, match=message):
+        store.push(change(pushed(("A", START, START, 1.0, 1.0))))
+    with pytest.raises(NotEnoughDataError):
+        store.online(["A"], ["a"])
+
+
+def test_feasts_own_push_is_guarded_too(store: FeatureStore) -> None:
+    """A view's name is also the name of its push source; older rows pushed by another program change nothing."""
+    store.materialise(START, START + 4 * DAY)
+    view = store._version(None).view_of["a"]
+    for day, value in ((5, 50.0), (3, 30.0)):
+        at = pd.Timestamp(START + day * DAY)
+        frame = pd.DataFrame({"symbol": ["A"], "a": [value], "event_time": [at], "knowledge_time": [at]})
+        store._open().push(view, frame)
+    assert store.look_up(["A"], ["a"])["value"].to_list() == [50]
+
+
+def test_looking_up_shows_both_clocks_and_agrees_with_the_reads(
+    tmp_path: Path, make_table: Any, row_type: Any, info_type: Any, write: Any
+) -> None:
+    rows = [row_type("A", START, START, 1.0), row_type("A", START, START + 2 * DAY, 2.0)]
+    store = FeatureStore(tmp_path / "feast", write("features", make_table(rows)))
+    store.apply([info_type("a", "g")])
+    found = store.look_up(["A", "none"], ["a"], START + 3 * DAY)
+    assert found.rows() == [
+        ("A", "a", 2.0, START + 3 * DAY, START, START + 2 * DAY, False),
+        ("none", "a", None, START + 3 * DAY, None, None, False),
+    ]
+    assert store.look_up(["A"], ["a"], START + DAY)["value"].to_list() == [1]
+    old = store.look_up(["A"], ["a"], START + 8 * DAY)
+    assert old.select("value", "event_time", "expired").row(0) == (None, START, True)
+    store.materialise(START, START + 3 * DAY)
+    assert store.look_up(["A", "none"], ["a"]).equals(found, null_equal=True)
+    with pytest.raises(InputError, match="no time zone"):
+        store.look_up(["A"], ["a"], datetime(2024, 1, 1))  # noqa: DTZ001
+
+
+def test_online_stores_of_feast_itself_are_refused(tmp_path: Path, info_type: Any) -> None:
+    store = FeatureStore(tmp_path / "feast", tmp_path / "lake", online_store={"type": "sqlite", "path": "own.db"})
+    store.apply([info_type("a", "g")])
+    with pytest.raises(InputError, match="SqliteOnlineStore cannot be read in one batch"):
+        store.online(["A"], ["a"])
 
 
 @pytest.mark.parametrize(
@@ -225,10 +364,12 @@ drawn_rows = st.lists(st.tuples(st.sampled_from("AB"), hours, st.one_of(st.just(
 windows = st.lists(hours, min_size=1, max_size=3, unique=True)
 
 
-def check_parity(folder: Path, table: pl.DataFrame, info_type: Any, ends: list[int], shuffle: bool) -> None:
+def check_parity(
+    folder: Path, table: pl.DataFrame, info_type: Any, ends: list[int], shuffle: bool, section: Any = None
+) -> None:
     """Materialise windows that cover all time up to their last end, then compare with the offline join there."""
     write_deltalake(str(folder / "lake" / "features"), table.to_arrow())
-    store = FeatureStore(folder / "feast", folder / "lake", time_to_live=timedelta(hours=30))
+    store = FeatureStore(folder / "feast", folder / "lake", time_to_live=timedelta(hours=30), online_store=section)
     store.apply([info_type("a", "g"), info_type("b", "h")])
     bounds = [START - DAY, *(START + timedelta(hours=end) for end in sorted(ends))]
     cuts = list(itertools.pairwise(bounds))
@@ -238,6 +379,10 @@ def check_parity(folder: Path, table: pl.DataFrame, info_type: Any, ends: list[i
     online = store.online(symbols, names)
     offline = store.training_features(entities(*[(symbol, bounds[-1]) for symbol in symbols]), names)
     assert online.frame.equals(offline.frame, null_equal=True)
+    seen = store.look_up(symbols, names, bounds[-1])
+    assert seen.equals(store.look_up(symbols, names), null_equal=True)
+    assert seen.filter(feature="a")["value"].equals(offline.frame["a"].fill_nan(None).rename("value"), null_equal=True)
+    store.close()
 
 
 def drawn_table(make_table: Any, row_type: Any, drawn: list[tuple[str, int, int]]) -> pl.DataFrame:
@@ -256,7 +401,7 @@ PARITY: dict[str, Any] = {
 }
 
 
-@settings(max_examples=12, **PARITY)
+@settings(max_examples=examples(12), **PARITY)
 @given(drawn_rows, windows, st.booleans())
 def test_online_equals_offline(
     tmp_path_factory: Any, make_table: Any, row_type: Any, info_type: Any, drawn: Any, ends: Any, shuffle: bool
@@ -264,8 +409,18 @@ def test_online_equals_offline(
     check_parity(tmp_path_factory.mktemp("parity"), drawn_table(make_table, row_type, drawn), info_type, ends, shuffle)
 
 
+@settings(max_examples=examples(25), **PARITY)
+@given(drawn_rows, windows, st.booleans())
+def test_redis_equals_offline(
+    redis_port: int, tmp_path_factory: Any, make_table: Any, row_type: Any, info_type: Any, drawn: Any, ends: Any,
+    shuffle: bool,
+) -> None:  # fmt: skip
+    table = drawn_table(make_table, row_type, drawn)
+    check_parity(tmp_path_factory.mktemp("parity"), table, info_type, ends, shuffle, empty_redis(redis_port))
+
+
 @pytest.mark.slow
-@settings(max_examples=150, **PARITY)
+@settings(max_examples=examples(150), **PARITY)
 @given(drawn_rows, windows, st.booleans())
 def test_online_equals_offline_on_many_cases(
     tmp_path_factory: Any, make_table: Any, row_type: Any, info_type: Any, drawn: Any, ends: Any, shuffle: bool

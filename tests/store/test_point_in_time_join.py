@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.store.feast_import import OFFLINE_STORE, delta_source, load_feast
 from project01.store.join import ASKED, ROW, microseconds, newest_known, usable_versions, within_time_to_live
@@ -103,7 +104,7 @@ zones = st.sampled_from([None, "UTC", "America/New_York", "Asia/Kolkata"])
 TOLERATED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=TOLERATED)
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=TOLERATED)
 @given(raw_rows, questions, st.booleans(), zones)
 @example([("A", START, START + 5 * HOUR), ("A", START, START)], [("A", (START + HOUR, timedelta(0)))], True, "UTC")
 @example(
@@ -124,7 +125,7 @@ def test_join_equals_the_oracle(tools: Any, drawn: Any, asked: Any, by_knowledge
 
 
 @pytest.mark.slow
-@settings(max_examples=1000, deadline=None, suppress_health_check=TOLERATED)
+@settings(max_examples=examples(1000), deadline=None, suppress_health_check=TOLERATED)
 @given(raw_rows, questions, st.booleans(), zones)
 def test_join_equals_the_oracle_on_a_thousand_cases(
     tools: Any, drawn: Any, asked: Any, by_knowledge: bool, zone: str | None
@@ -139,7 +140,7 @@ def joined(table: pl.DataFrame, asked: pl.DataFrame, ttl: timedelta | None = Non
 
 
 @given(raw_rows, st.randoms(use_true_random=False))
-@settings(max_examples=50, deadline=None, suppress_health_check=TOLERATED)
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=TOLERATED)
 def test_order_of_the_tables_rows_does_not_matter(make_table: Any, row_type: Any, drawn: Any, random: Any) -> None:
     unique = {(k, e, e if n == "event" else n): i for i, (k, e, n) in enumerate(drawn)}
     rows = [row_type(*clocks, float(i)) for clocks, i in unique.items()]

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from project01.cli import config, ingest, inspect, lake, live, steps
+from project01.cli import config, features, ingest, inspect, lake, live, steps
 
 _LOG_LEVELS = ("debug", "info", "warning")
 
@@ -37,6 +37,7 @@ app = typer.Typer(
 )
 steps.register(app)
 app.add_typer(ingest.app, name="ingest")
+app.add_typer(features.app, name="features")
 live.register(app)
 inspect.register(app)
 app.add_typer(lake.app, name="lake")

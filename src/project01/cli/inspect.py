@@ -6,14 +6,7 @@ from typing import Annotated
 import typer
 
 from project01.cli import show
-
-Sets = Annotated[
-    str | None, typer.Option(help="Comma list of feature sets. [default: the run's, or core]", show_default=False)
-]
-OwnFiles = Annotated[
-    list[Path] | None,
-    typer.Option("--file", help="Python file of features of your own. May be repeated.", show_default=False),
-]
+from project01.cli.features import OwnFiles, Sets
 
 audit = typer.Typer(help="Prove that no future reaches the past.", rich_markup_mode=None, no_args_is_help=True)
 

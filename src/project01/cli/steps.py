@@ -166,9 +166,11 @@ def ingest(out: Path, choice: "SourceChoice", config: Path | None, as_json: bool
     _show("Ingest", _open(out, config, {}).ingest(choice), as_json)
 
 
-def features(out: Path, config: Path | None, horizon: int | None, as_json: bool) -> None:
+def features(
+    out: Path, config: Path | None, horizon: int | None, as_json: bool, wanted: dict[str, Any], full: bool
+) -> None:
     """Compute every feature and label from the lake, and describe them to the feature store."""
-    _show("Features", _open(out, config, _flags(horizon, None, None)).features(), as_json)
+    _show("Features", _open(out, config, _flags(horizon, None, None) | wanted).features(full=full), as_json)
 
 
 def train(out: Out, config: Config = None, seed: Seed = None, models: Models = None, as_json: Json = False) -> None:

@@ -28,6 +28,7 @@ from project01.etl.spark_features import (
     slice_comparisons,
     slice_means,
 )
+from project01.etl.spark_seconds import SecondFolder, packed_rows
 from project01.etl.stream import StreamState
 from project01.etl.usable import usable
 
@@ -47,6 +48,7 @@ __all__ = [
     "Notation",
     "RevisionLimits",
     "SecondFeatures",
+    "SecondFolder",
     "SecondStream",
     "ShippedFeatures",
     "StreamState",
@@ -70,6 +72,7 @@ __all__ = [
     "late_rows",
     "load_features",
     "needs_market",
+    "packed_rows",
     "prepare_bars",
     "second_rows",
     "shipped",

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from project01.lake import LandingLimits
     from project01.pipelines.audit import audit_lookahead
     from project01.pipelines.doctor import diagnose
-    from project01.pipelines.feature_docs import feature_pages
+    from project01.pipelines.feature_docs import catalogue_rows, feature_pages
     from project01.pipelines.feature_reads import materialise_features, read_features
+    from project01.pipelines.feature_stream import stream_features_here
     from project01.pipelines.instants import parse_instant
     from project01.pipelines.lake_admin import (
         lake_compact,
@@ -31,13 +32,16 @@ if TYPE_CHECKING:
     from project01.pipelines.run import Run
     from project01.pipelines.source_status import known_gaps, known_lags, known_sources
     from project01.pipelines.sources import SourceChoice
+    from project01.pipelines.spark_run import spark_build
     from project01.pipelines.topics import apply_topics, show_topics, wanted_topics
     from project01.pipelines.vendors import FetchOrder, fetch, publish_choice
 
 _MODULES = {
     "audit": ("audit_lookahead",),
     "doctor": ("diagnose",),
-    "feature_docs": ("feature_pages",),
+    "feature_docs": ("catalogue_rows", "feature_pages"),
+    "feature_stream": ("stream_features_here",),
+    "spark_run": ("spark_build",),
     "feature_reads": ("materialise_features", "read_features"),
     "lake_admin": (
         "lake_compact",
@@ -73,6 +77,7 @@ __all__ = [
     "TopicFigures",
     "apply_topics",
     "audit_lookahead",
+    "catalogue_rows",
     "diagnose",
     "feature_pages",
     "fetch",
@@ -98,6 +103,8 @@ __all__ = [
     "rebuild",
     "replay_letters",
     "show_topics",
+    "spark_build",
+    "stream_features_here",
     "wanted_topics",
 ]
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -201,24 +201,45 @@ def _changed(market: MarketData, rows: pl.DataFrame) -> str:
 
 
 def _keep(lake: Lake, market: MarketData, build: FeatureBuild, spec: TableSpec, digest: str) -> None:
-    lasts = market.bars.group_by("symbol").agg(pl.col("session").last(), pl.col("knowledge_time").last())
-    until: datetime = market.bars["knowledge_time"].max()  # type: ignore[assignment]
-    counts, places = build.rows, {row[0]: row[1:] for row in lasts.iter_rows()}
-    same = {"definitions": build.digest, "columns": _columns(spec.schema.names[4:])}
-    same |= {"context": market.known_until(until), "content": digest}
+    lasts = market.bars.group_by("symbol").agg(pl.len(), pl.col("session").last(), pl.col("knowledge_time").last())
+    places = {row[0]: row[1:] for row in lasts.iter_rows()}
+    keep_states(
+        lake, market, spec, (build.digest, digest), places, lambda symbol: build.states[symbol].astype("<f8").tobytes()
+    )
+
+
+def keep_states(
+    lake: Lake,
+    market: MarketData,
+    spec: TableSpec,
+    digests: tuple[str, str],
+    places: Mapping[str, tuple[int, date, datetime]],
+    state_of: Callable[[str], bytes],
+) -> None:
+    """Write down where each instrument stands, for the next build to go on from.
+
+    Args:
+        lake: holds the states.
+        market: what was known beside the bars.
+        spec: the feature table.
+        digests: of the definitions, and of the table's content.
+        places: by symbol, how many bars it has, and session and knowledge time of the last.
+        state_of: the state after the last bar of a symbol, float64 in little-endian order.
+    """
+    until = max(known for _, _, known in places.values())
+    same = {"definitions": digests[0], "columns": _columns(spec.schema.names[4:])}
+    same |= {"context": market.known_until(until), "content": digests[1]}
 
     def parts() -> Iterator[pl.DataFrame]:
-        symbols = sorted(build.states)
+        symbols = sorted(places)
         for start in range(0, len(symbols), 64):
             yield pl.DataFrame(
                 [
                     {
                         "symbol": symbol,
-                        "rows": counts[symbol],
-                        "session": places[symbol][0],
-                        "knowledge_time": places[symbol][1],
+                        **dict(zip(("rows", "session", "knowledge_time"), places[symbol], strict=True)),
                         **same,
-                        "state": build.states[symbol].astype("<f8").tobytes(),
+                        "state": state_of(symbol),
                     }
                     for symbol in symbols[start : start + 64]
                 ]

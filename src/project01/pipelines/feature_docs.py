@@ -61,6 +61,22 @@ def write_pages(workspace: Workspace | None, files: Sequence[Path], to: Path, or
     }
 
 
+def catalogue_rows(sets: Sequence[str] | None, files: Sequence[Path]) -> list[dict[str, Any]]:
+    """What `features list` shows: set, name, group, clock, window, warm-up, unit, source, description.
+
+    Raises:
+        InputError: a set is unknown, or a file cannot be used.
+    """
+    chosen = {name: feature_set(name) for name in sets or feature_sets()}
+    chosen |= {path.stem: load_features(path) for path in files}
+    fields = ("name", "group", "clock", "kind", "window", "warm_up", "unit", "source", "description")
+    return [
+        {"set": name, **{field: getattr(feature, field) for field in fields}}
+        for name, features in chosen.items()
+        for feature in features
+    ]
+
+
 def _page(feature: Feature, lake: Lake | None) -> FeaturePage:
     values = None if lake is None else _values(lake, feature.name)
     return FeaturePage(

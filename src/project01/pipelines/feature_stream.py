@@ -6,6 +6,7 @@ time, and the online store never goes back.
 """
 
 import logging
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -298,6 +299,20 @@ def stream_features(place: Place, stop: Event, *, follow: bool, names: Sequence[
     finally:
         store.close()
     return vars(figures)
+
+
+def stream_features_here(
+    out: Path, bus_url: str | None, names: Sequence[str] | None, *, follow: bool
+) -> dict[str, Any]:
+    """`stream_features` in a folder, ended in good order by Ctrl-C or a signal to terminate."""
+    stop = Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    interrupted = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
+        return stream_features(Place(out, bus_url), stop, follow=follow, names=names)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, interrupted)
 
 
 def settled(lake: Lake) -> pl.DataFrame:

@@ -1,11 +1,11 @@
-"""Daily bars and series that landed from vendors, as a source of the main job."""
+"""Daily bars, and what features rest on beside them, that landed from vendors, as a source of the main job."""
 
 from collections.abc import Iterator
 from datetime import datetime
 
 import polars as pl
 
-from project01.domain import BARS, MACRO, InputError
+from project01.domain import BARS, CORPORATE_ACTIONS, FACTS, MACRO, NEWS, TWEETS, InputError, TableSpec
 from project01.ingest import INDEX_SOURCE, Batch
 from project01.lake import Lake
 
@@ -13,7 +13,10 @@ DAILY = "1d"
 
 
 class LakeSource:
-    """Bars of one day, and macro series, of a lake that was landed from the bus; as known at one time.
+    """Daily bars, series, reports, news, posts and corporate actions of a lake that was landed from the bus.
+
+    Bars as known at one time; of the others every version known by then, since a value counts from its own knowledge
+    time to that of its revision.
 
     Args:
         lake: with curated tables.
@@ -36,13 +39,27 @@ class LakeSource:
         if vendor is not None and vendor not in found:
             raise InputError(f"{lake.url} holds no daily bars of {vendor}; it has {', '.join(found)}.")
         self._bars = bars.filter(pl.col("source").is_in([vendor or found[0], INDEX_SOURCE]))
-        macro = lake.read(MACRO, as_of=as_of) if lake.exists(MACRO.name) else None
-        self._macro = None if macro is None else macro.filter(pl.col("symbol").is_null(), pl.col("value").is_not_null())
+        self._lake, self._as_of = lake, as_of
         self.name = vendor or found[0]
         self.simulated = bool(self._bars["simulated"].any())
 
     def read(self) -> Iterator[Batch]:
-        """The bars, then the series."""
+        """The bars, then what stands beside them."""
         yield Batch.of(BARS, self._bars.drop("ingested_at"))
-        if self._macro is not None and self._macro.height:
-            yield Batch.of(MACRO, self._macro.drop("ingested_at"))
+        traded = pl.col("symbol").is_in(self._bars["symbol"].unique().to_list())
+        told: tuple[tuple[TableSpec, pl.Expr], ...] = (
+            (MACRO, pl.col("symbol").is_null()),
+            (FACTS, traded),
+            (NEWS, pl.lit(value=True)),
+            (TWEETS, pl.lit(value=True)),
+            (CORPORATE_ACTIONS, traded),
+        )
+        for spec, wanted in told:
+            rows = self._versions(spec, wanted)
+            if rows.height:
+                yield Batch.of(spec, rows.drop("ingested_at"))
+
+    def _versions(self, spec: TableSpec, wanted: pl.Expr) -> pl.DataFrame:
+        if not self._lake.exists(spec.name):
+            return pl.DataFrame()
+        return self._lake.scan(spec.name).filter(wanted, pl.col("knowledge_time") <= self._as_of).collect()

@@ -87,6 +87,13 @@ def read_market(lake: Lake, as_of: datetime, industries: Path | None = None) -> 
         InputError: the file of industries cannot be used.
     """
     bars, index = read_bars(lake, as_of)
+    return read_beside(lake, as_of, bars, index, industries)
+
+
+def read_beside(
+    lake: Lake, as_of: datetime, bars: pl.DataFrame, index: pl.DataFrame | None, industries: Path | None = None
+) -> MarketData:
+    """Bars with all that stands beside them, as it was known at `as_of`; see `read_market`."""
     return MarketData(
         bars=bars,
         index=index,
@@ -105,22 +112,37 @@ def _splits(lake: Lake, as_of: datetime) -> pl.DataFrame | None:
     return None if actions is None or "split" not in actions["kind"] else actions
 
 
+def read_index(rows: pl.LazyFrame, as_of: datetime) -> pl.DataFrame | None:
+    """Sessions, closes and knowledge times of the index; None where there is none."""
+    daily = rows.filter((pl.col("interval") == DAILY) & (pl.col("source") == INDEX_SOURCE))
+    index = first_published(daily, as_of).select("session", "close", "knowledge_time")
+    return index.sort("session") if index.height else None
+
+
+def too_few_symbols(count: int, as_of: datetime) -> NotEnoughDataError:
+    """What is said where there are too few symbols to rank."""
+    return NotEnoughDataError(
+        f"The lake knew daily bars of {count} symbol(s) at {as_of:%Y-%m-%d}; ranking needs at least "
+        f"{FEWEST_SYMBOLS}. Ingest more symbols, or pass a later time."
+    )
+
+
+def read_breaks(lake: Lake, as_of: datetime) -> pl.DataFrame:
+    """Where instruments begin anew."""
+    return lake.read(CORPORATE_ACTIONS, as_of=as_of).filter(pl.col("kind") == "break")
+
+
 def read_bars(lake: Lake, as_of: datetime) -> tuple[pl.DataFrame, pl.DataFrame | None]:
     """Prepared daily bars of the universe, and the index's sessions, closes and knowledge times if it has one.
 
     Raises:
         NotEnoughDataError: fewer than three symbols were known, too few to rank.
     """
-    known = first_published(lake.scan(BARS.name), as_of).filter(pl.col("interval") == DAILY)
-    index = known.filter(pl.col("source") == INDEX_SOURCE).select("session", "close", "knowledge_time")
-    universe = known.filter(pl.col("source") != INDEX_SOURCE)
-    if universe["symbol"].n_unique() < FEWEST_SYMBOLS:
-        raise NotEnoughDataError(
-            f"The lake knew daily bars of {universe['symbol'].n_unique()} symbol(s) at {as_of:%Y-%m-%d}; ranking needs "
-            f"at least {FEWEST_SYMBOLS}. Ingest more symbols, or pass a later time."
-        )
-    breaks = lake.read(CORPORATE_ACTIONS, as_of=as_of).filter(pl.col("kind") == "break")
-    return prepare_bars(universe, breaks), index.sort("session") if index.height else None
+    rows = lake.scan(BARS.name)
+    known = first_published(rows, as_of).filter((pl.col("interval") == DAILY) & (pl.col("source") != INDEX_SOURCE))
+    if known["symbol"].n_unique() < FEWEST_SYMBOLS:
+        raise too_few_symbols(known["symbol"].n_unique(), as_of)
+    return prepare_bars(known, read_breaks(lake, as_of)), read_index(rows, as_of)
 
 
 def _versions(lake: Lake, spec: TableSpec, as_of: datetime) -> pl.DataFrame | None:

@@ -10,7 +10,18 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
-from project01.domain import BARS, QUOTES, TRADES, InputError, NotEnoughDataError
+from project01.domain import (
+    BARS,
+    CORPORATE_ACTIONS,
+    FACTS,
+    MACRO,
+    NEWS,
+    QUOTES,
+    TRADES,
+    TWEETS,
+    InputError,
+    NotEnoughDataError,
+)  # fmt: skip
 from project01.etl import (
     SECOND_INPUTS,
     Context,
@@ -28,6 +39,7 @@ from project01.etl import (
     second_rows,
     usable,
 )
+from project01.ingest import INDEX_SOURCE
 from project01.lake import Lake
 from project01.pipelines.feature_build import FEATURES
 from project01.pipelines.features import END_OF_TIME, selected
@@ -114,9 +126,7 @@ def audit_parity(
         "online": (lambda: _online(batch, features, "features"), names),
     }
     if spark:
-        from project01.pipelines.spark_features import compute_on_spark
-
-        engines["spark"] = (lambda: compute_on_spark(bars, features, context), names)
+        engines["spark"] = (lambda: _on_spark(workspace.lake, settings, chosen), names)
     if workspace.lake.exists(FEATURES) and len(chosen) == len(every):
         held = set(workspace.lake.scan(FEATURES).collect_schema().names())
         engines["table"] = (lambda: workspace.lake.scan(FEATURES).collect(), tuple(n for n in names if n in held))
@@ -200,6 +210,29 @@ def _report(
 def _row(difference: Difference) -> dict[str, Any]:
     where = None if difference.where is None else [str(part) for part in difference.where]
     return asdict(difference) | {"agrees": difference.agrees, "where": where}
+
+
+def _on_spark(lake: Lake, settings: FeatureSettings, symbols: Sequence[str]) -> pl.DataFrame:
+    """A lake with these symbols alone, built on Spark on this machine."""
+    from project01.pipelines.spark_features import build_on_spark, feature_session
+
+    # Instruments cut at a break (CSX#2) come with their symbol.
+    wanted = [symbol.partition("#")[0] for symbol in symbols]
+    session = feature_session("local[2]", "project01-parity")
+    try:
+        with tempfile.TemporaryDirectory(prefix="project01-parity-") as folder:
+            copy = Lake(Path(folder) / "lake")
+            for spec in (BARS, CORPORATE_ACTIONS, MACRO, FACTS, NEWS, TWEETS):
+                if lake.exists(spec.name):
+                    of_them = pl.col("symbol").is_in(wanted) | (pl.col("source") == INDEX_SOURCE)
+                    rows = lake.scan(spec.name)
+                    copy.replace(spec, (rows.filter(of_them) if spec is BARS else rows).collect())
+            build_on_spark(
+                copy.url, sets=settings.sets, files=settings.files, industries=settings.industries, session=session
+            )
+            return copy.scan(FEATURES).filter(pl.col("symbol").is_in(symbols)).collect()
+    finally:
+        session.stop()
 
 
 def _in_two(bars: pl.DataFrame, features: Sequence[Feature], context: Context, cut: date) -> pl.DataFrame:

@@ -89,15 +89,15 @@ class Run:
         )
         return self._step("ingest", inputs, lambda: ingest(self.workspace, choice, data, seed, self.clock))
 
-    def features(self) -> dict[str, Any]:
-        """Features and labels; see `pipelines.features`."""
+    def features(self, *, full: bool = False) -> dict[str, Any]:
+        """Features and labels; see `pipelines.features`. `full`: from the start, whatever there is."""
         from project01.pipelines.features import build_features, feature_inputs
 
         before = self.workspace.require("ingest", "ingest")
         horizon, threads = self.settings.forecast.horizon, self.settings.compute.threads
         wanted = self.settings.features
         inputs = self._inputs("features", before.summary["digests"], horizon, feature_inputs(wanted))
-        work = lambda: build_features(self.workspace, wanted, horizon, threads, on_rows=self._rows_done)  # noqa: E731
+        work = lambda: build_features(self.workspace, wanted, horizon, threads, full=full, on_rows=self._rows_done)  # noqa: E731
         return self._step("features", inputs, work)
 
     def _rows_done(self, done: int, of: int) -> None:

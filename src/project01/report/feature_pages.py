@@ -1,5 +1,6 @@
 """Pages about features, made from their definitions and from how their values are spread in a run."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -81,20 +82,24 @@ def set_page(name: str, pages: Sequence[FeaturePage], origin: str) -> str:
 
 def set_plot(name: str, pages: Sequence[FeaturePage], origin: str) -> str:
     """SVG of one set: a histogram of each feature that has values, from the 1st to the 99th percentile."""
+    lines = textwrap.wrap(origin, 140)
+    top_margin = 32 + 12 * len(lines)
     plots = []
     for place, page in enumerate(page for page in pages if page.spread):
         spread = page.spread
         if spread is None:
             continue
         top = max(spread.counts)
-        bars = [
-            {"x": round(number * 180 / BINS, 2), "height": round(64 * count / top, 2)}
+        step = 180 / BINS
+        bars = "".join(
+            f"M{number * step:.1f} 82v{-64 * count / top:.1f}h{step - 0.6:.1f}V82z"
             for number, count in enumerate(spread.counts)
-        ]
+            if count
+        )
         plots.append(
             {
                 "x": 10 + (place % _COLUMNS) * _WIDTH,
-                "y": 40 + (place // _COLUMNS) * _HEIGHT,
+                "y": top_margin + (place // _COLUMNS) * _HEIGHT,
                 "name": page.name,
                 "unit": page.unit if len(page.unit) <= 34 else page.unit[:33] + "…",
                 "low": _short(spread.low),
@@ -104,9 +109,9 @@ def set_plot(name: str, pages: Sequence[FeaturePage], origin: str) -> str:
             }
         )
     rows = -(-len(plots) // _COLUMNS)
-    size = {"width": 20 + _COLUMNS * _WIDTH, "height": 60 + rows * _HEIGHT, "bar_width": round(180 / BINS - 0.6, 2)}
+    size = {"width": 20 + _COLUMNS * _WIDTH, "height": top_margin + 20 + rows * _HEIGHT}
     template = _environment().get_template("features.svg.jinja")
-    return template.render(name=name, plots=plots, origin=origin, **size)
+    return template.render(name=name, plots=plots, lines=lines, **size)
 
 
 def index_page(sets: Sequence[tuple[str, Sequence[FeaturePage]]]) -> str:

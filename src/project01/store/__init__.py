@@ -2,5 +2,6 @@
 
 from project01.store.definitions import FeatureInfo
 from project01.store.feature_store import FeatureStore
+from project01.store.versions import ServiceVersion, StoredFeature
 
-__all__ = ["FeatureInfo", "FeatureStore"]
+__all__ = ["FeatureInfo", "FeatureStore", "ServiceVersion", "StoredFeature"]

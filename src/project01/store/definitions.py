@@ -1,4 +1,4 @@
-"""Feast's entities, views and service, made from the feature catalogue."""
+"""Feast's entities, views and services, made from the feature catalogue."""
 
 import hashlib
 import json
@@ -14,6 +14,9 @@ PROJECT = "project01"
 ENTITY = "symbol"
 SESSION_VIEW = "bar"
 SESSION = "session"
+# The service of the catalogue applied last; the others are its versions and stay as they are.
+CURRENT = "features"
+VERSION_TAG, GROUP_TAG = "version", "group"
 
 
 class FeatureInfo(Protocol):
@@ -50,9 +53,9 @@ class Definitions:
     """Everything Feast is told.
 
     Attributes:
-        objects: entity, source, views and service, ready for ``apply``.
+        objects: entity, source, views and services, ready for ``apply``.
         views: names of the feature views.
-        service: name of the feature service, which carries the catalogue's hash.
+        service: name of this version's feature service, which carries the catalogue's hash.
     """
 
     objects: list[Any]
@@ -62,18 +65,20 @@ class Definitions:
 
 def catalogue_hash(features: Sequence[FeatureInfo], table: str, time_to_live: timedelta) -> str:
     """SHA-256 over the catalogue and how it is read, first 12 hex digits; the order of the features does not matter."""
-    rows = sorted([f.group, f.name, f.unit, f.description, f.source] for f in features)
-    content = json.dumps([table, time_to_live.total_seconds(), rows], ensure_ascii=False)
-    return hashlib.sha256(content.encode()).hexdigest()[:12]
+    return _hash(features, table, time_to_live, 12)
 
 
 def service_name(features: Sequence[FeatureInfo], table: str, time_to_live: timedelta) -> str:
     """Name of the feature service of a catalogue."""
-    return f"features_{catalogue_hash(features, table, time_to_live)}"
+    return f"{CURRENT}_{catalogue_hash(features, table, time_to_live)}"
 
 
 def definitions(features: Sequence[FeatureInfo], table: str, time_to_live: timedelta) -> Definitions:
-    """Feast objects of a catalogue: one view a group, one more for the session, one service over all.
+    """Feast objects of a catalogue: one view a group, one more for the session, two services over all.
+
+    A view's name ends in the hash of what it holds, so a group that changes gets a new view beside the old one, and
+    versions of the catalogue share the views of the groups they share. One service is called after the catalogue's
+    hash and never changes; the other, `CURRENT`, is what was applied last.
 
     Args:
         features: the catalogue.
@@ -84,17 +89,12 @@ def definitions(features: Sequence[FeatureInfo], table: str, time_to_live: timed
     """
     _check(features)
     feast = load_feast()
-    from feast.types import Float32, String, UnixTimestamp
-
-    entity = feast.Entity(name=ENTITY, join_keys=[ENTITY], value_type=feast.ValueType.STRING)
-    source = delta_source(table=table, timestamp_field="event_time", created_timestamp_column="knowledge_time")
-
-    def view(name: str, fields: list[Any]) -> Any:
-        schema = [feast.Field(name=ENTITY, dtype=String), *fields]
-        return feast.FeatureView(name=name, entities=[entity], ttl=time_to_live, schema=schema, source=source)
+    from feast.types import Float32, UnixTimestamp
 
     session = feast.Field(name=SESSION, dtype=UnixTimestamp, description="session of the bar, as midnight UTC")
-    views = [view(SESSION_VIEW, [session])]
+    entity = feast.Entity(name=ENTITY, join_keys=[ENTITY], value_type=feast.ValueType.STRING)
+    source = delta_source(table=table, timestamp_field="event_time", created_timestamp_column="knowledge_time")
+    views = [_view(entity, source, SESSION_VIEW, _hash([], table, time_to_live, 8), time_to_live, [session])]
     for group in sorted({feature.group for feature in features}):
         members = sorted((f for f in features if f.group == group), key=lambda feature: feature.name)
         fields = [
@@ -103,9 +103,34 @@ def definitions(features: Sequence[FeatureInfo], table: str, time_to_live: timed
             )
             for f in members
         ]
-        views.append(view(group, fields))
-    service = feast.FeatureService(name=service_name(features, table, time_to_live), features=views)
-    return Definitions([entity, source, *views, service], tuple(v.name for v in views), service.name)
+        views.append(_view(entity, source, group, _hash(members, table, time_to_live, 8), time_to_live, fields))
+    name = service_name(features, table, time_to_live)
+    services = [
+        feast.FeatureService(name=called, features=views, tags={VERSION_TAG: name}) for called in (name, CURRENT)
+    ]
+    return Definitions([entity, source, *views, *services], tuple(v.name for v in views), name)
+
+
+def _view(entity: Any, source: Any, group: str, version: str, time_to_live: timedelta, fields: list[Any]) -> Any:
+    """One view, into which Feast's own ``push`` can write under the view's name as well."""
+    feast = load_feast()
+    from feast.types import String
+
+    name = f"{group}_{version}"
+    return feast.FeatureView(
+        name=name,
+        entities=[entity],
+        ttl=time_to_live,
+        schema=[feast.Field(name=ENTITY, dtype=String), *fields],
+        source=feast.PushSource(name=name, batch_source=source),
+        tags={GROUP_TAG: group},
+    )
+
+
+def _hash(features: Sequence[FeatureInfo], table: str, time_to_live: timedelta, digits: int) -> str:
+    rows = sorted([f.group, f.name, f.unit, f.description, f.source] for f in features)
+    content = json.dumps([table, time_to_live.total_seconds(), rows], ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()[:digits]
 
 
 def _check(features: Sequence[FeatureInfo]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 OFFLINE_STORE = "project01.store.offline.PolarsDeltaOfflineStore"
 ONLINE_STORE = "project01.store.online.NewestSqliteOnlineStore"
+REDIS_STORE = "project01.store.online_redis.NewestRedisOnlineStore"
 DELTA_SOURCE = "project01.store.source.DeltaTableSource"
 
 

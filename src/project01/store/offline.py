@@ -6,7 +6,9 @@ the newest event_time wins, then the newest knowledge_time; with a time to live 
 ``event_time >= t - ttl``. All bounds belong to the window. A ttl of zero or None never ends.
 """
 
+import os
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -253,27 +255,53 @@ def _join_views(
         clocks = (source.timestamp_field, source.created_timestamp_column)
         mapping = tuple(sorted(source.field_mapping.items()))
         by_table.setdefault((source.table, clocks, mapping, read.keys), []).append(read)
+    by_time, place = _sorted_by_time(result, reads, time_column)
     columns: dict[str, Any] = {}
-    for together in by_table.values():
-        columns |= _columns_of_table(config, together, result, time_column, by_knowledge)
+    # Reading and sorting one table keeps about one core busy.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        tasks = [
+            pool.submit(_columns_of_table, config, together, by_time, place, time_column, by_knowledge)
+            for together in by_table.values()
+        ]
+        for task in tasks:
+            columns |= task.result()
     for read in reads:
         for name in read.outputs.values():
             result = result.append_column(name, columns[name])
     return result
 
 
+def _sorted_by_time(
+    entities: pa.Table, reads: Sequence[_ViewRead], time_column: str
+) -> tuple[pl.DataFrame, pl.Series | None]:
+    """Keys and times in the order of time, sorted once for all tables, and where each row of `entities` went."""
+    wanted = list(dict.fromkeys([*(column for read in reads for _, column in read.keys), time_column]))
+    frame = pl.DataFrame(entities.select(wanted))
+    times = frame.get_column(time_column)
+    if times.is_sorted(nulls_last=True):
+        return frame, None
+    order = times.arg_sort(nulls_last=True)
+    return frame[order], order.arg_sort()
+
+
 def _columns_of_table(
-    config: RepoConfig, reads: Sequence[_ViewRead], entities: pa.Table, time_column: str, by_knowledge: bool
+    config: RepoConfig,
+    reads: Sequence[_ViewRead],
+    entities: pl.DataFrame,
+    place: pl.Series | None,
+    time_column: str,
+    by_knowledge: bool,
 ) -> dict[str, Any]:
     source, keys = reads[0].source, reads[0].keys
     clocks = _mapped_clocks(source)
     features = {feature for read in reads for feature in read.outputs}
     wanted = [*(key for key, _ in keys), *filter(None, clocks), *sorted(features)]
-    table = _select(source.scan(config), wanted, source.table).collect()
+    table = select_columns(source.scan(config), wanted, source.table).collect()
     # A table without a second clock is not affected by the flag, as in Feast's own stores.
     wait = by_knowledge and bool(clocks[1])
     versions = usable_versions(table, [key for key, _ in keys], clocks[0], clocks[1] or None, wait_until_known=wait)
     found = newest_known(_asked(entities, keys, time_column, table.schema), versions)
+    found = found if place is None else found[place]
     columns: dict[str, Any] = {}
     for read in reads:
         row = within_time_to_live(found, read.view.ttl)
@@ -288,7 +316,7 @@ def _mapped_clocks(source: DeltaTableSource) -> tuple[str, str]:
     return mapping.get(event_time, event_time), mapping.get(created, created)
 
 
-def _select(rows: pl.LazyFrame, columns: Sequence[str], table: str) -> pl.LazyFrame:
+def select_columns(rows: pl.LazyFrame, columns: Sequence[str], table: str) -> pl.LazyFrame:
     """The columns asked for; a Date becomes its midnight in UTC, since Feast knows instants only."""
     schema = rows.collect_schema()
     missing = [name for name in columns if name not in schema]
@@ -301,10 +329,8 @@ def _select(rows: pl.LazyFrame, columns: Sequence[str], table: str) -> pl.LazyFr
     return rows.select(*dict.fromkeys(columns)).with_columns(dates)
 
 
-def _asked(entities: pa.Table, keys: tuple[tuple[str, str], ...], time_column: str, schema: pl.Schema) -> pl.DataFrame:
+def _asked(frame: pl.DataFrame, keys: tuple[tuple[str, str], ...], time_column: str, schema: pl.Schema) -> pl.DataFrame:
     """Keys, named and typed like the table's, and the instants asked for."""
-    wanted = list(dict.fromkeys([*(column for _, column in keys), time_column]))
-    frame = pl.DataFrame(entities.select(wanted))
     if not isinstance(frame.schema[time_column], pl.Datetime):
         raise SchemaError(
             f"The entity frame's {time_column} holds {frame.schema[time_column]}, not times. Pass datetimes, in UTC or "
@@ -336,7 +362,7 @@ def _usable_between(
         table=source.table, timestamp_field=event_time, created_timestamp_column=knowledge_time or ""
     )
     clocks = [name for name in (event_time, knowledge_time) if name]
-    rows = _select(unmapped.scan(config), [*columns, *clocks], source.table)
+    rows = select_columns(unmapped.scan(config), [*columns, *clocks], source.table)
     usable = pl.max_horizontal(microseconds(name) for name in clocks)
     complete = [pl.col(name).is_not_null() for name in clocks]
     start, end = (None if end is None else _epoch(end) for end in window)

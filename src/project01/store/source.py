@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,6 +12,7 @@ from feast.value_type import ValueType
 
 from project01.domain import LakeError, SchemaError
 from project01.store.feast_import import DELTA_SOURCE
+from project01.store.rows import table_path
 
 _VALUE_TYPES = {
     "String": ValueType.STRING,
@@ -157,10 +157,3 @@ def _without(options: Mapping[str, str], text: str) -> str:
     for value in sorted(filter(None, options.values()), key=len, reverse=True):
         text = text.replace(value, "***")
     return text
-
-
-def table_path(lake_url: str, table: str, repo_path: Path | None) -> str:
-    """Address of a table; a relative lake folder stands under the Feast repository's folder."""
-    if "://" in lake_url:
-        return f"{lake_url.rstrip('/')}/{table}"
-    return str((repo_path or Path()) / lake_url / table)
