@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -138,7 +139,7 @@ def build_table(
             # A lost race to commit begins again.
             nonlocal content
             content = Content([feature.name for feature in features])
-            yield from told()
+            yield from _one_ahead(told())
 
         lake.replace_in_parts(spec, parts)
         digest = content.hexdigest()
@@ -153,6 +154,15 @@ def build_table(
         digest = kept.content
     mode = "full" if kept is None else "incremental"
     return Built(mode, reason, content.rows, market.bars.height, digest)
+
+
+def _one_ahead(blocks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The same blocks; the next one is computed while the present one is written."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = pool.submit(next, blocks, None)
+            yield block
 
 
 @dataclass(frozen=True)
