@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.bus import MemoryBus, Message, PartitionRange, TopicSpec
 from project01.domain import BusError, InputError, raw_table
@@ -60,7 +61,7 @@ def written(found: list[pa.RecordBatch]) -> list[Written]:
     return [msgspec.json.decode(value, type=Written) for each in found for value in each["written"].to_pylist()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(pieces=listed, cut=st.integers(0, 30), landed=st.dictionaries(st.integers(0, 2), st.integers(0, 12)))
 def test_a_task_writes_what_the_python_landing_would(
     tmp_path_factory: pytest.TempPathFactory, pieces: list, cut: int, landed: dict[int, int]

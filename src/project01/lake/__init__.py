@@ -2,6 +2,15 @@
 
 from project01.lake.commits import Transaction
 from project01.lake.curation import CURATED, CurationCounts, Curator
+from project01.lake.data_files import (
+    DataFile,
+    TableFiles,
+    append_files,
+    data_files,
+    ready_for_files,
+    replace_with_files,
+    written_file,
+)
 from project01.lake.lake import SAFE_RETENTION_HOURS, Compaction, Lake
 from project01.lake.lander import Landed, Lander, LandingLimits
 from project01.lake.landing import LandingBatch, Span, landing_batch
@@ -15,6 +24,7 @@ __all__ = [
     "Compaction",
     "CurationCounts",
     "Curator",
+    "DataFile",
     "Lake",
     "Landed",
     "Lander",
@@ -23,10 +33,16 @@ __all__ = [
     "MergeCounts",
     "RawTable",
     "Span",
+    "TableFiles",
     "Transaction",
     "UnionCounts",
     "add_to_set",
+    "append_files",
+    "data_files",
     "erase",
     "exchange",
     "landing_batch",
+    "ready_for_files",
+    "replace_with_files",
+    "written_file",
 ]

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -80,7 +80,7 @@ class WriteTask:
             batches: with `KAFKA_COLUMNS`, each partition in order of offset.
         """
         spec, ends, unreadable = raw_table(self.topic), dict[int, int](), 0
-        with _TableFile(self.address, self.storage_options, spec.schema, self.indexed) as file:
+        with TableFile(self.address, self.storage_options, spec.schema, self.indexed) as file:
             for batch in batches:
                 messages = _messages(batch)
                 ends |= {each.partition: each.offset + 1 for each in messages}
@@ -110,10 +110,25 @@ def _messages(batch: pa.RecordBatch) -> list[Message]:
     ]
 
 
-class _TableFile:
-    """A data file of a table; none is made until there are rows for it."""
+class TableFile:
+    """A data file of a table, written by a process that does not commit; none is made until there are rows for it.
+
+    Attributes:
+        path: name of the file in the table's folder; None without rows.
+        size_bytes: of the file; 0 until it is closed.
+        rows: how many it holds.
+        stats: Delta's statistics of the file, as JSON.
+    """
 
     def __init__(self, address: str, options: Mapping[str, str], schema: pa.Schema, indexed: Sequence[str]) -> None:
+        """A file that does not exist yet.
+
+        Args:
+            address: of the table.
+            options: of the lake.
+            schema: of the table.
+            indexed: columns that statistics are kept of.
+        """
         self._address, self._options, self._schema, self._indexed = address, dict(options), schema, indexed
         self._writer: pq.ParquetWriter | None = None
         self._footers: list[Any] = []
@@ -121,6 +136,7 @@ class _TableFile:
         self.size_bytes, self.rows, self.stats = 0, 0, ""
 
     def write(self, rows: pl.DataFrame) -> None:
+        """Add rows that fit the schema."""
         if self._writer is None:
             self.path = f"part-{uuid.uuid4()}-spark.snappy.parquet"
             self._writer = pq.ParquetWriter(
@@ -169,7 +185,7 @@ def _statistics(footer: Any, indexed: Sequence[str]) -> str:
 def _as_json(value: Any, *, up: bool) -> Any:
     """Delta writes instants in milliseconds; a bound is rounded away from the values it bounds."""
     if not isinstance(value, datetime):
-        return value
+        return value.isoformat() if isinstance(value, date) else value
     if up and value.microsecond % 1000:
         value += timedelta(microseconds=1000 - value.microsecond % 1000)
     return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"

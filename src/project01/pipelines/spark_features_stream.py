@@ -20,7 +20,7 @@ from project01.bus import decode, java_settings
 from project01.domain import TICKS, Bar, BusError, InputError, MessageError, Project01Error
 from project01.etl import Feature, SecondFolder, ShippedFeatures, feature_set, load_features, packed_rows, second_rows
 from project01.etl import shipped as shipped_features
-from project01.lake import Lake
+from project01.lake import Lake, MergeCounts
 from project01.pipelines.feature_stream import DISORDER, SETTLE, intraday_spec
 
 if TYPE_CHECKING:
@@ -146,7 +146,8 @@ class StreamSink:
 
     def _take(self, rows: pl.DataFrame, number: int) -> None:
         settled, newest = self._frame(rows, "settled"), self._frame(rows, "newest")
-        added = self._lake.merge(self._spec, settled).added if settled.height else 0
+        merged = self._lake.merge(self._spec, settled) if settled.height else MergeCounts()
+        added = merged.inserted + merged.revised
         if self._push is not None and newest.height:
             self._push(newest)
         self._report(SparkStreamed(number, rows.height, added, newest["event_time"].max()))
