@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sets", default="core", help="sets of the catalogue, separated by commas")
     parser.add_argument("--file", type=Path, action="append", default=[], help="Python file with features of your own")
     parser.add_argument("--industries", type=Path, help="CSV of symbol, industry and known_from")
-    parser.add_argument("--as-of", help="ISO date or time; nothing known later counts")
+    parser.add_argument("--as-of", help="nothing known later counts; a date means its end in UTC")
     parser.add_argument("--rows-a-block", type=int, default=ROWS_A_BLOCK, help="bars a task holds at a time, about")
     return parser
 

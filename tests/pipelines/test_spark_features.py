@@ -1,5 +1,9 @@
 """The feature table built by a Spark of two worker processes: equal to the build in this process, bit for bit."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+JOBS = Path(__file__).parents[2] / "infra" / "spark"
 SETS = ("core", "technical", "alpha158", "fundamental", "economy", "attention", "cross_section")
 
 
@@ -211,3 +216,29 @@ def test_an_executor_s_error_is_told_as_ours_and_the_table_stays(cluster: "Spark
     same_bits(table(lake), before)
     with pytest.raises(NotEnoughDataError, match="daily bars of 0 symbol"):
         build_on_spark(lake.url, session=cluster, as_of=datetime(2011, 1, 1, tzinfo=UTC))
+
+
+def test_the_job_under_the_real_spark_submit(tmp_path: Path) -> None:
+    if missing := maven.missing_tools("spark"):
+        pytest.skip(missing)
+    lake, own = make_lake(tmp_path / "lake", 6, beside=False), tmp_path / "gaps.py"
+    own.write_text(GAP)
+    submit = Path(sys.executable).with_name("spark-submit")
+    command = [
+        str(submit), "--master", "local-cluster[2,1,1024]", "--driver-memory", "1g",
+        "--conf", "spark.executor.memory=768m", "--conf", "spark.ui.enabled=false",
+        "--conf", "spark.sql.shuffle.partitions=2", str(JOBS / "build_features.py"),
+        "--lake", lake.url, "--file", str(own), "--rows-a-block", "900", "--as-of", "2013-03-01T00:00:00Z",
+    ]  # fmt: skip
+    environment = os.environ | {name: value for name, value in spark_environment().items() if "ARGS" not in name}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    figures = json.loads(done.stdout.splitlines()[-1])
+    settings = FeatureSettings(files=(own,))
+    assert "gap_z_20" in figures["features"]
+    same_bits(table(lake), in_this_process(lake, settings, figures["features"], datetime(2013, 3, 1, tzinfo=UTC)))
+    refused = subprocess.run(
+        [*command[:-2], "--sets", "nothing"], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert refused.returncode == InputError.exit_code
+    assert any(line.startswith("error: ") for line in refused.stderr.splitlines())

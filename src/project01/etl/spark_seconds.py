@@ -1,5 +1,6 @@
 """The stream over seconds with the state of one symbol at a time, as Spark keeps it: bytes in, bytes out."""
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,6 +8,7 @@ from datetime import timedelta
 import msgspec
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from project01.domain import FloatArray, InputError
@@ -16,6 +18,7 @@ from project01.etl.inputs import SECOND_INPUTS
 from project01.etl.second_stream import SecondStream
 
 _MICROSECOND = timedelta(microseconds=1)
+_LENGTH, _CODEC = struct.Struct("<q"), pa.Codec("lz4_raw")
 _WIDTH = 1 + len(SECOND_INPUTS)
 
 
@@ -97,14 +100,14 @@ class SecondFolder:
         newest = max(newest, int(known.max(initial=0)))
         final = both["event_time"] < newest - self._settle
         after = _Kept(stream.to_bytes(), newest, both[~final].tobytes())
-        return SymbolRows(msgspec.msgpack.encode(after), both[final].tobytes(), both[-1:].tobytes())
+        return SymbolRows(_pressed(msgspec.msgpack.encode(after)), both[final].tobytes(), both[-1:].tobytes())
 
     def _unpacked(self, state: bytes | None) -> _Kept | None:
         if state is None:
             return None
         try:
-            return msgspec.msgpack.decode(state, type=_Kept)
-        except msgspec.DecodeError as error:
+            return msgspec.msgpack.decode(_unpressed(state), type=_Kept)
+        except (msgspec.DecodeError, OSError, struct.error) as error:
             raise InputError(f"The kept state of a symbol is damaged: {error}. Start with a new checkpoint.") from error
 
     def frame(self, symbol: str, rows: bytes) -> pl.DataFrame:
@@ -113,6 +116,15 @@ class SecondFolder:
         times = {name: pl.Series(found[name]).cast(INSTANT) for name in ("event_time", "knowledge_time")}
         keys = pl.DataFrame(times).select(pl.lit(symbol).alias("symbol"), pl.all())
         return keys.hstack(pl.from_numpy(np.ascontiguousarray(found["values"]), schema=self._names))
+
+
+def _pressed(content: bytes) -> bytes:
+    """Its length, then the content in a quarter of the space: most inputs of a held row are missing or repeat."""
+    return _LENGTH.pack(len(content)) + bytes(_CODEC.compress(content, asbytes=True))
+
+
+def _unpressed(content: bytes) -> bytes:
+    return bytes(_CODEC.decompress(content[_LENGTH.size :], _LENGTH.unpack_from(content)[0], asbytes=True))
 
 
 def _ordered(batches: Sequence[bytes]) -> tuple[NDArray[np.int64], FloatArray]:

@@ -20,12 +20,12 @@ import polars as pl
 
 from project01 import domain
 from project01.domain import BARS, LakeError, MissingExtraError, Project01Error
-from project01.etl import Feature, FeatureBuild, needs_market, prepare_bars, shipped, usable
+from project01.etl import Feature, FeatureBuild, ShippedFeatures, needs_market, prepare_bars, shipped, usable
 from project01.lake import DataFile, Lake, TableFiles, data_files, ready_for_files, replace_with_files
 from project01.pipelines import spark_features_tasks as tasks
 from project01.pipelines.feature_build import FEATURES, features_spec, keep_states
 from project01.pipelines.features import END_OF_TIME, feature_hash, selected
-from project01.pipelines.market import FEWEST_SYMBOLS, read_beside, read_breaks, read_index, too_few_symbols
+from project01.pipelines.market import FEWEST_SYMBOLS, MarketData, read_beside, read_breaks, read_index, too_few_symbols
 from project01.settings import FeatureSettings
 
 if TYPE_CHECKING:
@@ -97,27 +97,33 @@ def build_on_spark(
             session = feature_session()
             stack.callback(session.stop)
         stack.enter_context(_told())
-        passes = SparkPasses(session, bars, as_of, max(1, -(-bars.rows // rows_a_block)))
+        market = _beside(lake, as_of, bars.version, settings)
+        known = tasks.Known(
+            as_of, read_breaks(lake, as_of), shipped(asked, settings.files), market.context(),
+            lake.location.address(FEATURES), lake.location.options,
+        )  # fmt: skip
+        passes = SparkPasses(session, bars, known, max(1, -(-bars.rows // rows_a_block)))
         stack.callback(passes.close)
-        return _built(passes, lake, asked, settings)
+        return _built(passes, lake, market, asked, settings) | {"bars_version": bars.version}
 
 
-def _built(passes: "SparkPasses", lake: Lake, asked: tuple[Feature, ...], settings: FeatureSettings) -> dict[str, Any]:
-    as_of, version = passes.as_of, passes.files.version
+def _beside(lake: Lake, as_of: datetime, version: int, settings: FeatureSettings) -> MarketData:
+    """All but the bars of the universe."""
     index = read_index(lake.scan(BARS.name, version=version), as_of)
-    market = read_beside(lake, as_of, NO_BARS, index, settings.industries)
-    known = tasks.Known(
-        as_of, read_breaks(lake, as_of), shipped(asked, settings.files), market.context(),
-        lake.location.address(FEATURES), lake.location.options,
-    )  # fmt: skip
-    instruments = passes.instruments(known)
+    return read_beside(lake, as_of, NO_BARS, index, settings.industries)
+
+
+def _built(
+    passes: "SparkPasses", lake: Lake, market: MarketData, asked: tuple[Feature, ...], settings: FeatureSettings
+) -> dict[str, Any]:
+    instruments = passes.instruments()
     symbols = instruments["symbol"].str.replace(r"#\d+$", "").n_unique()
     if symbols < FEWEST_SYMBOLS:
-        raise too_few_symbols(symbols, as_of)
+        raise too_few_symbols(symbols, passes.as_of)
     kept, left_out = usable(asked, _stand_in(instruments), market.context())
     spec = features_spec([feature.name for feature in kept])
     ready_for_files(lake, spec)
-    done = passes.write(replace(known, chosen=shipped(kept, settings.files)), kept)
+    done = passes.write(shipped(kept, settings.files), kept)
     written = replace_with_files(lake, spec, done.files)
     definitions = FeatureBuild(NO_BARS, kept, market.context()).digest
     keep_states(lake, market, spec, (definitions, done.digest), done.places, done.states.__getitem__)
@@ -125,7 +131,7 @@ def _built(passes: "SparkPasses", lake: Lake, asked: tuple[Feature, ...], settin
     return {
         "mode": "full", "reason": "built on Spark", "new_rows": rows, "rows": rows, "instruments": instruments.height,
         "features": [feature.name for feature in kept], "left_out": dict(left_out), "feature_hash": feature_hash(kept),
-        "digest": done.digest, "version": written, "bars_version": version, "files": len(done.files),
+        "digest": done.digest, "version": written, "files": len(done.files),
         "blocks": passes.blocks,
     }  # fmt: skip
 
@@ -162,67 +168,61 @@ class _Done:
 
 
 class SparkPasses:
-    """The passes over the bars; they are read and gathered by instrument once.
+    """The passes over the bars; they are read, gathered by instrument and prepared once.
 
     Args:
         session: Spark.
         files: of the bars table.
-        as_of: nothing known later counts.
-        blocks: groups of instruments that tasks work on one at a time.
+        known: what every task is given; of the features any.
+        blocks: groups of instruments that tasks work on one at a time, and slices of sessions.
     """
 
-    def __init__(self, session: "SparkSession", files: TableFiles, as_of: datetime, blocks: int) -> None:
-        from pyspark.sql import functions
-
-        self.files, self.as_of, self.blocks = files, as_of, blocks
-        self._session = session
+    def __init__(self, session: "SparkSession", files: TableFiles, known: tasks.Known, blocks: int) -> None:
+        self.blocks, self.as_of = blocks, known.as_of
+        self._session, self._known = session, known
         paths = session.createDataFrame([(path,) for path in files.paths], "path string").repartition(len(files.paths))
-        read = paths.mapInArrow(tasks.ReadTask(files, as_of), tasks.READ)
-        block = functions.pmod(functions.xxhash64("symbol"), functions.lit(blocks)).cast("int")
-        self._daily = read.withColumn(tasks.BLOCK, block).repartition(blocks, tasks.BLOCK).persist()
+        read = paths.mapInArrow(tasks.ReadTask(files, known.as_of, blocks), tasks.PACKED)
+        self._bars = self._gathered(read, tasks.prepare_task(self._shared(known)), tasks.PACKED).persist()
 
     def close(self) -> None:
         """Give Spark's storage back."""
-        self._daily.unpersist()
+        self._bars.unpersist()
 
     def _shared(self, value: Any) -> "Broadcast[Any]":
         return self._session.sparkContext.broadcast(value)
 
-    def _by_block(self, run: tasks.ArrowTask, schema: str) -> "DataFrame":
-        return self._daily.groupBy(tasks.BLOCK).applyInArrow(run, schema)
+    def _gathered(self, rows: "DataFrame", task: tasks.ArrowTask, schema: str) -> "DataFrame":
+        """All rows of one place together; Spark sees few rows and would put them all into one task."""
+        return rows.repartition(self.blocks, tasks.PLACE).groupBy(tasks.PLACE).applyInArrow(task, schema)
 
-    def _by_slice(self, rows: "DataFrame", run: tasks.ArrowTask, schema: str) -> "DataFrame":
-        """Rows gathered by whole sessions."""
-        from pyspark.sql import functions
+    def _by_block(self, task: tasks.ArrowTask, schema: str) -> "DataFrame":
+        return self._bars.mapInArrow(tasks.Mapped(task), schema)
 
-        slice_of = functions.pmod(functions.xxhash64("session"), functions.lit(self.blocks)).cast("int")
-        grouped = rows.withColumn(tasks.SLICE, slice_of).groupBy(tasks.SLICE)
-        return grouped.applyInArrow(run, schema)
-
-    def instruments(self, known: tasks.Known) -> pl.DataFrame:
+    def instruments(self) -> pl.DataFrame:
         """`tasks.SUMMARY` of every instrument, sorted by symbol."""
-        found = self._by_block(tasks.summary_task(self._shared(known)), tasks.SUMMARY)
-        return pl.DataFrame(found.toArrow()).sort("symbol")
+        return pl.DataFrame(self._by_block(tasks.summary_task, tasks.SUMMARY).toArrow()).sort("symbol")
 
-    def means(self, known: tasks.Known) -> pl.DataFrame:
+    def means(self) -> pl.DataFrame:
         """The equal-weight market's return by session and knowledge time."""
-        moves = self._by_block(tasks.moves_task(self._shared(known)), tasks.MOVES)
-        return pl.DataFrame(self._by_slice(moves, tasks.means_task, tasks.MEANS).toArrow())
+        moves = self._by_block(tasks.moves_task(self.blocks), tasks.PACKED)
+        return pl.DataFrame(self._gathered(moves, tasks.means_task, tasks.MEANS).toArrow())
 
-    def write(self, known: tasks.Known, features: tuple[Feature, ...]) -> _Done:
+    def write(self, chosen: ShippedFeatures, features: tuple[Feature, ...]) -> _Done:
         """Compute the features and write them to files of the table.
 
         Args:
-            known: with these features chosen.
-            features: what to compute.
+            chosen: the features, to be sent.
+            features: the same.
         """
+        known = replace(self._known, chosen=chosen)
         by_mean = known.context.market is None and needs_market(features)
-        shared, means = self._shared(known), self._shared(self.means(known) if by_mean else None)
+        shared, means = self._shared(known), self._shared(self.means() if by_mean else None)
         if any(feature.kind == "cross_section" for feature in features):
-            compared, across = tasks.comparison_schema(features)
-            given = self._by_block(tasks.compared_task(shared, means), compared)
-            found = self._by_slice(given, tasks.comparison_task(shared), across)
-            pairs = self._daily.groupBy(tasks.BLOCK).cogroup(found.groupBy(tasks.BLOCK))
+            compared = self._by_block(tasks.compared_task(shared, means, self.blocks), tasks.PACKED)
+            found = self._gathered(compared, tasks.comparison_task(shared), tasks.PACKED)
+            pairs = self._bars.groupBy(tasks.PLACE).cogroup(
+                found.repartition(self.blocks, tasks.PLACE).groupBy(tasks.PLACE)
+            )
             rows = pairs.applyInArrow(tasks.joined_write_task(shared, means), tasks.WRITTEN)
         else:
             rows = self._by_block(tasks.write_task(shared, means), tasks.WRITTEN)

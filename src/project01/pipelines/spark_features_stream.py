@@ -32,7 +32,12 @@ PACKED = "symbol string, rows binary"
 FOLDED = "symbol string, settled binary, newest binary"
 # A micro-batch is read again from its start after a crash, and its final rows pass through the driver.
 MESSAGES_A_BATCH = 200_000
-ROCKS_DB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+_STATE = {
+    "spark.sql.streaming.stateStore.providerClass":
+        "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
+    # A batch then keeps what it changed; whole states follow in the background.
+    "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+}  # fmt: skip
 _INSTANT = pl.Datetime("us", "UTC")
 _NUMBERS = ("open", "high", "low", "close", "vwap", "volume", "trades")
 
@@ -223,7 +228,8 @@ def stream_on_spark(
     """
     features = job.features()
     sink = StreamSink(lake, features, push, report)
-    session.conf.set("spark.sql.streaming.stateStore.providerClass", ROCKS_DB)
+    for name, value in _STATE.items():
+        session.conf.set(name, value)
     packed = _messages(session, bus_url, job.topic).select("value").mapInArrow(PackTask(job.source), PACKED)
     folded = packed.groupBy("symbol").transformWithStateInPandas(
         _processor(shipped_features(features, job.files), DISORDER, SETTLE), FOLDED, "Update", "None"
