@@ -15,9 +15,9 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
-from benchmarks.features import market
 from deltalake import write_deltalake
 
+from features import market  # beside this file
 from project01.domain import BARS
 from project01.etl import FeatureBuild, feature_set, prepare_bars, usable
 from project01.lake import Lake
