@@ -81,3 +81,14 @@ def test_a_file_that_cannot_be_used_is_told(tmp_path: Path, text: str, message: 
         load_features(path)
     with pytest.raises(InputError, match="cannot be read"):
         load_features(tmp_path / "absent.py")
+
+
+def test_the_example_of_the_page_works_as_it_stands(tmp_path: Path, bars_of) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "features.md").read_text()
+    path = tmp_path / "gaps.py"
+    path.write_text(page.partition("```python\n")[2].partition("```")[0])
+    bars = prepare_bars(bars_of(seed=6, symbols=3, sessions=60))
+    found = compute_features(bars, load_features(path))
+    assert found.columns[4:] == ["gap_z_20", "rank_gap_z_20"]
+    assert np.isfinite(found["gap_z_20"].to_numpy()).sum() > 60
+    assert found["rank_gap_z_20"].drop_nans().abs().max() == 0.5
