@@ -33,7 +33,7 @@ def test_pages_hold_every_definition_and_the_spread_of_the_run(tmp_path: Path) -
     own = tmp_path / "mine.py"
     own.write_text(OWN)
     done = write_pages(workspace, [own], tmp_path / "docs", "Simulated random walks.")
-    assert (done["features"], done["with_values"]) == (len(catalogue()) + 1, 4)  # ret_126 and ret_252 need more sessions
+    assert (done["features"], done["with_values"]) == (len(catalogue()) + 1, 4)  # two need more
     for name in feature_sets():
         page = (tmp_path / "docs" / "features" / f"{name}.md").read_text()
         assert all(f"### {feature.name}\n" in page for feature in feature_set(name))
