@@ -220,7 +220,7 @@ class KafkaBroker:
         if (data / "meta.properties").exists():
             return
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [*self._java(classpath), "kafka.tools.StorageTool", "format", "--cluster-id", cluster]
+        command = [*self._java(classpath), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"]
         command += ["--config", str(self._properties)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_S, check=False)  # noqa: S603
         if done.returncode != 0:
