@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from infra.kafka.broker import free_port
+
 START_S = 20.0
 
 
@@ -27,9 +29,7 @@ def redis_server(folder: Path, *options: str) -> Iterator[int]:
     """
     program = shutil.which("redis-server")
     assert program is not None
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *options]
     with (folder / "redis.log").open("wb") as log:

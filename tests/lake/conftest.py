@@ -12,6 +12,7 @@ from zlib import crc32
 
 import polars as pl
 import pytest
+from infra.kafka.broker import free_port
 
 from project01.domain import FixedClock
 from project01.lake import Lake
@@ -74,16 +75,10 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """A moto server on loopback; it honours conditional puts as S3 does."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, **quiet) as server:

@@ -15,7 +15,7 @@ import pytest
 from project01.bus import encode, key_of_record
 from project01.domain import TICKS, Bar, InputError
 from project01.etl import compare, compute_intraday, feature_set, second_rows
-from project01.pipelines.feature_stream import SETTLE, TABLE, FeatureStream, settled, stream_features
+from project01.pipelines.feature_stream import SETTLE, TABLE, FeatureStream, stream_features
 from project01.pipelines.place import Place
 from project01.store import FeatureStore
 
@@ -84,9 +84,13 @@ def final(batch: pl.DataFrame, found: list[Bar]) -> pl.DataFrame:
     return batch.join(newest, on="symbol").filter(pl.col("event_time") < pl.col("newest") - SETTLE).drop("newest")
 
 
+def settled(place: Place) -> pl.DataFrame:
+    return place.lake.scan(TABLE).collect().sort("symbol", "event_time")
+
+
 def assert_equal(place: Place, found: list[Bar]) -> None:
     batch = batch_of(found)
-    expected, got = final(batch, found), settled(place.lake)
+    expected, got = final(batch, found), settled(place)
     differences = compare(expected, got, NAMES, ("symbol", "event_time"))
     assert [difference for difference in differences if difference.unequal] == []
     assert got.select("symbol", "event_time").is_duplicated().sum() == 0
@@ -106,9 +110,7 @@ def test_online_and_settled_rows_equal_the_batch(tmp_path: Path) -> None:
     assert figures["seconds"] > len(found)  # the repeated ones are counted twice
     assert figures["late"] > 0
     assert_equal(place, found)
-    assert np.isfinite(
-        settled(place.lake)["realised_vol_60s" if "realised_vol_60s" in NAMES else NAMES[0]].to_numpy()
-    ).any()
+    assert np.isfinite(settled(place)["realised_vol_60s" if "realised_vol_60s" in NAMES else NAMES[0]].to_numpy()).any()
     again = stream_features(place, Event(), follow=False)
     assert again["messages"] == 0
 
@@ -147,7 +149,7 @@ from project01.pipelines import feature_stream
 from project01.pipelines.place import Place
 store = feature_stream.FeatureStore
 place = Place(Path(sys.argv[1]))
-features = feature_stream.feature_set("intraday")
+features = feature_stream.intraday_features()
 with place.bus() as bus:
     told = store(place.memory / "feast", place.lake.url, table="features_intraday")
     job = feature_stream.FeatureStream(place, bus, told, features)

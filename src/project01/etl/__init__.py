@@ -16,7 +16,7 @@ from project01.etl.parity import Difference, compare
 from project01.etl.sale_conditions import Notation
 from project01.etl.sale_gate import CheckedTicks, TickFault, check_quotes, check_trades
 from project01.etl.second_stream import SecondFeatures, SecondStream
-from project01.etl.seconds import second_rows
+from project01.etl.seconds import PATIENCE, second_rows
 from project01.etl.seconds_batch import compute_intraday, late_rows
 from project01.etl.spark_features import (
     ShippedFeatures,
@@ -35,6 +35,7 @@ from project01.etl.usable import usable
 __all__ = [
     "BAR_INPUTS",
     "MACRO_SERIES",
+    "PATIENCE",
     "SECOND_INPUTS",
     "BuiltBars",
     "CheckedTicks",

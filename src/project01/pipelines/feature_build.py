@@ -1,7 +1,6 @@
 """The feature table: built whole and in bounded memory, or only its new sessions from kept states."""
 
 import hashlib
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from project01.lake import Lake
 from project01.pipelines.market import MarketData
 
 FEATURES = "features"
-_LOG = logging.getLogger(__name__)
 
 # Where each instrument's step functions stand after its last bar in the feature table.
 STATES = TableSpec(

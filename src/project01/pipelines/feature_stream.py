@@ -5,11 +5,10 @@ a crash the job begins at that file. What it then does again changes nothing: ro
 time, and the online store never goes back.
 """
 
-import logging
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -21,19 +20,26 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from project01.bus import Bus, Message, decode
-from project01.domain import TICKS, TIMESTAMP, Bar, FloatArray, InputError, MessageError, TableSpec
-from project01.etl import SECOND_INPUTS, Feature, SecondFeatures, SecondStream, feature_set, late_rows, second_rows
-from project01.lake import Lake
+from project01.bus import Bus, Message
+from project01.domain import TICKS, TIMESTAMP, FloatArray, InputError, TableSpec
+from project01.etl import (
+    PATIENCE,
+    SECOND_INPUTS,
+    Feature,
+    SecondFeatures,
+    SecondStream,
+    late_rows,
+    second_rows,
+)
 from project01.pipelines.place import Place
+from project01.pipelines.second_bars import bars_frame, intraday_features, second_bar, trading_day
 from project01.pipelines.workspace import write_atomically
 from project01.store import FeatureStore
 
 TABLE = "features_intraday"
 # How long a second may be revised after a later one has become known, beyond the watermark.
 DISORDER = timedelta(seconds=5)
-SETTLE = timedelta(seconds=10) + DISORDER
-_LOG = logging.getLogger(__name__)
+SETTLE = PATIENCE + DISORDER
 
 
 def intraday_spec(names: Sequence[str]) -> TableSpec:
@@ -76,28 +82,6 @@ class StreamFigures:
     settled: int = 0
     late: int = 0
     lag: int = 0
-
-
-@dataclass
-class _Bars:
-    """Bars of one second out of a batch of messages."""
-
-    bars: list[Bar] = field(default_factory=list)
-
-    def frame(self) -> pl.DataFrame:
-        """Rows of the bars table, as far as seconds are made of them."""
-        instant = pl.Datetime("us", "UTC")
-        numbers = ("open", "high", "low", "close", "vwap", "volume")
-        columns: dict[str, Any] = {
-            "source": [bar.source for bar in self.bars],
-            "symbol": [bar.symbol for bar in self.bars],
-            "interval": [bar.interval for bar in self.bars],
-            **{name: pl.Series([getattr(bar, name) for bar in self.bars], dtype=pl.Float64) for name in numbers},
-            "trades": pl.Series([bar.trades for bar in self.bars], dtype=pl.Int64),
-            "event_time": pl.Series([bar.event_time for bar in self.bars], dtype=pl.Int64),
-            "knowledge_time": pl.Series([bar.knowledge_time for bar in self.bars], dtype=pl.Int64),
-        }
-        return pl.DataFrame(columns).with_columns(pl.col("event_time", "knowledge_time").cast(instant))
 
 
 class FeatureStream:
@@ -190,18 +174,11 @@ class FeatureStream:
 
     def take(self, messages: Sequence[Message]) -> None:
         """Take in a batch: features computed, online store told, final rows in the lake."""
-        found = _Bars()
-        for message in messages:
-            self._offsets[message.partition] = message.offset + 1
-            try:
-                record = decode(message.value)
-            except MessageError:
-                continue  # the landing keeps it as a dead letter
-            if isinstance(record, Bar) and record.interval == "1s":
-                found.bars.append(record)
+        self._offsets |= {message.partition: message.offset + 1 for message in messages}
+        found = [bar for message in messages if (bar := second_bar(message.value)) is not None]
         self.figures.messages += len(messages)
-        if found.bars:
-            self._compute(found.frame())
+        if found:
+            self._compute(bars_frame(found))
 
     def _compute(self, bars: pl.DataFrame) -> None:
         self._source = self._source or bars["source"][0]
@@ -237,8 +214,7 @@ class FeatureStream:
             "knowledge_time": pl.Series(found.knowledge_time).cast(instant),
         }
         frame = pl.DataFrame(columns).hstack(pl.from_numpy(found.values, schema=list(self._names)))
-        day = pl.col("event_time").dt.convert_time_zone("America/New_York").dt.date()
-        return frame.with_columns(session=day).select(self._pending.columns)
+        return frame.with_columns(session=trading_day()).select(self._pending.columns)
 
     def _store_rows(self, rows: pl.DataFrame) -> None:
         key = ["symbol", "event_time"]
@@ -287,11 +263,7 @@ def stream_features(place: Place, stop: Event, *, follow: bool, names: Sequence[
     Raises:
         InputError: a feature is unknown, or the memory is of another job.
     """
-    every = {feature.name: feature for feature in feature_set("intraday")}
-    unknown = [name for name in names or () if name not in every]
-    if unknown:
-        raise InputError(f"No intraday feature is called {', '.join(unknown)}. `project01 features list` shows them.")
-    features = [every[name] for name in names] if names else list(every.values())
+    features = intraday_features(names or ())
     store = FeatureStore(place.memory / "feast", place.lake.url, table=TABLE)
     try:
         with place.bus() as bus:
@@ -313,8 +285,3 @@ def stream_features_here(
     finally:
         signal.signal(signal.SIGTERM, before)
         signal.signal(signal.SIGINT, interrupted)
-
-
-def settled(lake: Lake) -> pl.DataFrame:
-    """Final features of seconds, sorted by symbol and time."""
-    return lake.scan(TABLE).collect().sort("symbol", "event_time")

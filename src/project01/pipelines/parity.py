@@ -42,19 +42,19 @@ from project01.etl import (
 from project01.ingest import INDEX_SOURCE
 from project01.lake import Lake
 from project01.pipelines.feature_build import FEATURES
+from project01.pipelines.feature_stream import DISORDER
 from project01.pipelines.features import END_OF_TIME, selected
 from project01.pipelines.market import read_market
 from project01.pipelines.place import Place
 from project01.pipelines.progress import Progress
 from project01.pipelines.run import Run
+from project01.pipelines.second_bars import trading_day
 from project01.pipelines.workspace import Workspace
 from project01.settings import FeatureSettings
 from project01.store import FeatureStore
 
 DAILY_KEYS = ("symbol", "session")
 SECOND_KEYS = ("symbol", "event_time")
-# How far rows of the replay are moved from the order in which they became known.
-DISORDER = timedelta(seconds=5)
 REPEATED = 0.05
 Engine: TypeAlias = Callable[[], pl.DataFrame]
 
@@ -174,8 +174,7 @@ def day_of_seconds(lake: Lake, day: date) -> pl.DataFrame:
 def _of_day(lake: Lake, name: str, day: date) -> pl.DataFrame | None:
     if not lake.exists(name):
         return None
-    local = pl.col("event_time").dt.convert_time_zone("America/New_York").dt.date()
-    return lake.scan(name).filter(local == day).collect()
+    return lake.scan(name).filter(trading_day() == day).collect()
 
 
 def _names(features: Sequence[Feature]) -> tuple[str, ...]:
@@ -286,8 +285,7 @@ def _seconds_streamed(rows: pl.DataFrame, features: Sequence[Feature], seed: int
 
 
 def _with_session(batch: pl.DataFrame) -> pl.DataFrame:
-    local = pl.col("event_time").dt.convert_time_zone("America/New_York").dt.date()
-    return batch.with_columns(local.alias("session"))
+    return batch.with_columns(session=trading_day())
 
 
 def _newest(batch: pl.DataFrame) -> pl.DataFrame:

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
-from project01.bus import decode, java_settings
-from project01.domain import TICKS, Bar, BusError, InputError, MessageError, Project01Error
-from project01.etl import Feature, SecondFolder, ShippedFeatures, feature_set, load_features, packed_rows, second_rows
+from project01.bus import java_settings
+from project01.domain import TICKS, Bar, BusError, InputError, Project01Error
+from project01.etl import Feature, SecondFolder, ShippedFeatures, packed_rows, second_rows
 from project01.etl import shipped as shipped_features
 from project01.lake import Lake, MergeCounts
 from project01.pipelines.feature_stream import DISORDER, SETTLE, intraday_spec
+from project01.pipelines.second_bars import bars_frame, intraday_features, second_bar, trading_day
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -38,8 +39,6 @@ _STATE = {
     # A batch then keeps what it changed; whole states follow in the background.
     "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
 }  # fmt: skip
-_INSTANT = pl.Datetime("us", "UTC")
-_NUMBERS = ("open", "high", "low", "close", "vwap", "volume", "trades")
 
 
 @dataclass(frozen=True)
@@ -74,28 +73,15 @@ class PackTask:
         for batch in batches:
             bars = [bar for value in batch.column("value").to_pylist() if (bar := self._bar(value)) is not None]
             if bars:
-                found = list(packed_rows(second_rows(bars=_bars_frame(bars))))
+                found = list(packed_rows(second_rows(bars=bars_frame(bars))))
                 symbols, rows = zip(*found, strict=True) if found else ((), ())
                 yield pa.RecordBatch.from_pydict(
                     {"symbol": pa.array(symbols, pa.string()), "rows": pa.array(rows, pa.binary())}
                 )
 
     def _bar(self, value: bytes | None) -> Bar | None:
-        try:
-            record = decode(value or b"")
-        except MessageError:
-            return None  # the landing keeps it as a dead letter
-        if isinstance(record, Bar) and record.interval == "1s" and self.source in {None, record.source}:
-            return record
-        return None
-
-
-def _bars_frame(bars: Sequence[Bar]) -> pl.DataFrame:
-    columns: dict[str, Any] = {name: [getattr(bar, name) for bar in bars] for name in ("source", "symbol", "interval")}
-    columns |= {name: pl.Series([getattr(bar, name) for bar in bars], dtype=pl.Float64) for name in _NUMBERS}
-    for name in ("event_time", "knowledge_time"):
-        columns[name] = pl.Series([getattr(bar, name) for bar in bars], dtype=pl.Int64).cast(_INSTANT)
-    return pl.DataFrame(columns)
+        bar = second_bar(value or b"")
+        return bar if bar is not None and self.source in {None, bar.source} else None
 
 
 def _processor(chosen: ShippedFeatures, disorder: timedelta, settle: timedelta) -> Any:
@@ -160,8 +146,7 @@ class StreamSink:
     def _frame(self, rows: pl.DataFrame, name: str) -> pl.DataFrame:
         parts = [self._folder.frame(symbol, packed) for symbol, packed in rows.select("symbol", name).iter_rows()]
         whole = pl.concat(parts) if parts else self._folder.frame("", b"")
-        day = pl.col("event_time").dt.convert_time_zone("America/New_York").dt.date()
-        return whole.with_columns(session=day).select(self._spec.schema.names)
+        return whole.with_columns(session=trading_day()).select(self._spec.schema.names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,14 +173,7 @@ class SecondsJob:
         Raises:
             InputError: one is unknown, or a file cannot be used.
         """
-        own = [feature for path in self.files for feature in load_features(path)]
-        every = {f.name: f for f in (*feature_set("intraday"), *own) if f.clock == "second" and f.kind == "series"}
-        unknown = [name for name in self.names if name not in every]
-        if unknown:
-            raise InputError(
-                f"No intraday feature is called {', '.join(unknown)}. `project01 features list` shows them."
-            )
-        return tuple(every[name] for name in self.names) if self.names else tuple(every.values())
+        return intraday_features(self.names, self.files)
 
 
 def stream_on_spark(
