@@ -16,6 +16,8 @@ From a test::
 import argparse
 import atexit
 import contextlib
+import errno
+import secrets
 import shutil
 import signal
 import socket
@@ -63,10 +65,21 @@ def _path_of(tool: str) -> str:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port nobody listens on now.
+
+    Below those that systems hand to outgoing connections (from 32768 on Linux, 49152 elsewhere), so that none of these
+    takes it before its server starts; by chance, so that two programs that look at once seldom find the same.
+    """
+    while True:
+        port = secrets.choice(range(20_000, 32_768))
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    continue
+                raise
+        return port
 
 
 class KafkaBroker:

@@ -37,6 +37,7 @@ from project01.ingest.vendors.salvage import items, members
 
 Row = dict[str, object]
 _YEAR_DAYS = 365.0
+_MOST_COLUMNS = 1_000
 _NEEDED = ("TIMESTAMP_UTC", "RP_STORY_ID", "RP_ENTITY_ID")
 
 
@@ -88,6 +89,8 @@ def _from_json(tally: Tally, raw: bytes) -> Iterator[NewsItem]:
 def _csv(tally: Tally, payload: bytes) -> None:
     check_length(payload.count(b"\n"))
     lines = payload.split(b"\n")
+    if (columns := lines[0].count(b",") + 1) > _MOST_COLUMNS:
+        raise Refused(Reason.SCHEMA, f"header of {columns} columns; RavenPack's files have about fifty")
     header = [name.strip().upper() for name in _fields(lines[0].removeprefix(b"\xef\xbb\xbf"))]
     missing = [name for name in _NEEDED if name not in header]
     if missing:

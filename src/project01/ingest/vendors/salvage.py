@@ -7,14 +7,17 @@ only after the fast one failed.
 
 import json
 import re
+from itertools import pairwise
+
+import numpy as np
 
 _BLANK = b" \t\n\r"
 _MOST_ELEMENTS, _MOST_MEMBERS = 100_000, 100  # a page has 50,000 at most, an envelope about ten
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-# A quotation mark that opens no string is found by itself. Commas count only between outermost elements.
-_DEEPER = re.compile(_STRING + rb'|["\[\]{}]', re.DOTALL)
-_OUTERMOST = re.compile(_STRING + rb'|["\[\]{},]', re.DOTALL)
-_MEMBER = re.compile(rb"\s*(" + _STRING + rb")\s*:(.*)", re.DOTALL)
+_MEMBER = re.compile(rb'\s*("[^"\\]*+(?:\\.[^"\\]*+)*+")\s*:(.*)', re.DOTALL)
+_ESCAPED = re.compile(rb"\\.", re.DOTALL)
+_QUOTE, _COMMA = ord('"'), ord(",")
+_STEPS = np.zeros(256, dtype=np.int8)
+_STEPS[list(b"[{")], _STEPS[list(b"]}")] = 1, -1
 
 
 def items(payload: bytes) -> list[bytes]:
@@ -45,24 +48,22 @@ def _pieces(payload: bytes, brackets: bytes, most: int) -> list[bytes]:
     whole = payload.strip(_BLANK)
     if whole[:1] != brackets[:1] or whole[-1:] != brackets[1:] or len(whole) < 2:
         raise ValueError(f"expected text from {brackets[:1]!r} to {brackets[1:]!r}, found {whole[:20]!r}")
-    found: list[bytes] = []
-    depth, begins, place = 1, 1, 1
-    while (token := (_OUTERMOST if depth == 1 else _DEEPER).search(whole, place)) is not None:
-        mark, place = token[0][:1], token.end()
-        if mark in b"[{":
-            depth += 1
-        elif mark in b"]}":
-            depth -= 1
-            if depth == 0:
-                break
-        elif mark == b",":
-            found.append(whole[begins : token.start()].strip(_BLANK))
-            begins = place
-            if len(found) > most:
-                raise ValueError(f"more than {most} elements")
-        elif place - token.start() == 1:
-            raise ValueError(f"a string that does not end, at byte {token.start()}")
-    if depth or place != len(whole):
-        raise ValueError(f"brackets that do not match, at byte {place} of {len(whole)}")
-    last = whole[begins:-1].strip(_BLANK)
-    return [*found, last] if found or last else []
+    commas = _outermost_commas(whole)
+    if len(commas) > most:
+        raise ValueError(f"more than {most} elements")
+    edges = [0, *commas, len(whole) - 1]
+    pieces = [whole[before + 1 : after].strip(_BLANK) for before, after in pairwise(edges)]
+    return pieces if len(pieces) > 1 or pieces[0] else []
+
+
+def _outermost_commas(whole: bytes) -> list[int]:
+    """Where the commas stand that part elements; in numpy, since a hostile text may be all brackets."""
+    text = np.frombuffer(_ESCAPED.sub(b"  ", whole), dtype=np.uint8)
+    quoted = np.logical_xor.accumulate(text == _QUOTE)
+    if quoted[-1]:
+        raise ValueError(f"a string that does not end in {len(whole)} bytes")
+    depth = np.cumsum(np.where(quoted, np.int8(0), _STEPS[text]), dtype=np.int32)
+    if depth[-1] != 0 or depth[:-1].min() < 1:
+        raise ValueError(f"brackets that do not match in {len(whole)} bytes")
+    places: list[int] = np.flatnonzero((text == _COMMA) & (depth == 1) & ~quoted).tolist()
+    return places
