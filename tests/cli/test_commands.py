@@ -15,6 +15,7 @@ from tests.pipelines.conftest import CLI, QUICK, run_cli, small_bars
 from typer.testing import CliRunner
 
 from project01.cli.app import app
+from project01.lake import Lake
 
 COMMANDS = [
     (), ("demo",), ("run",), ("ingest",), ("features",), ("train",), ("backtest",), ("forecast",), ("report",),
@@ -199,6 +200,15 @@ def test_a_given_form_settles_ambiguous_dates_and_the_mapping_is_shown(tmp_path:
     assert (found["first_session"], found["last_session"]) == ("2015-06-05", "2015-06-08")
     assert "close from 'PX_LAST'" in found["read_as"][0]
     assert "no adj_close" in found["read_as"][0]
+    # Nothing was said of adjustment: prices count as traded.
+    assert Lake(tmp_path / "out" / "lake").scan("bars").collect()["adjusted"].to_list() == ["none", "none"]
+    again = run_cli(
+        "ingest", "--bars", folder, "--date-format", "%d/%m/%Y", "--adjusted", "splits", "--out", tmp_path / "split"
+    )
+    assert again.code == 0, again.err
+    assert Lake(tmp_path / "split" / "lake").scan("bars").collect()["adjusted"].to_list() == ["splits", "splits"]
+    unknown = run_cli("ingest", "--bars", folder, "--adjusted", "all", "--out", tmp_path / "other")
+    assert (unknown.code, "choose one of none, splits, splits_and_dividends" in unknown.err) == (2, True)
     refused = run_cli("run", "--simulate", "--date-format", "%d/%m/%Y", "--out", tmp_path / "other")
     assert (refused.code, "--date-format goes with --bars" in refused.err) == (2, True)
 

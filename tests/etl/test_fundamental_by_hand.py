@@ -279,6 +279,22 @@ def test_no_reports_no_features_and_reasons_for_each() -> None:
     assert found["earnings_yield"].is_nan().all()
 
 
+def test_closes_that_hold_later_splits_carry_no_market_value() -> None:
+    """A split of 2013 halves the adjusted closes of 2012, but not the shares that were outstanding then."""
+    bars, features = bars_on(*SPLIT_DAYS), feature_set("fundamental")
+    as_traded, _ = usable(features, bars, Context(facts=SHARES))
+    kept, left_out = usable(features, bars, Context(facts=SHARES, adjusted=True))
+    lost = {feature.name for feature in as_traded} - {feature.name for feature in kept}
+    assert lost == {feature.name for feature in as_traded if "raw_close" in feature.inputs}
+    assert "log_market_cap" in lost
+    assert left_out["log_market_cap"] == "needs the close as traded; the source's are adjusted for later splits"
+    ranks = tuple(f for f in feature_set("cross_section") if f.inputs[0] in lost)
+    assert all(
+        "which is left out" in usable((f,), bars, Context(facts=SHARES, adjusted=True))[1][f.name] for f in ranks
+    )
+    assert usable(feature_set("core"), bars, Context(adjusted=True)) == usable(feature_set("core"), bars, Context())
+
+
 def test_facts_that_cannot_be_used_are_refused() -> None:
     with pytest.raises(SchemaError, match="facts lack unit"):
         known_items(bars_on(*SPLIT_DAYS), SHARES.drop("unit"), None, ["shares"])

@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 from tests.etl.conftest import make_bars, make_macro
 
+from project01.domain import BARS, CORPORATE_ACTIONS
 from project01.etl import build, compute_features, feature_set, prepare_bars, usable
+from project01.ingest import INDEX_SOURCE
 from project01.lake import Lake
 from project01.pipelines.feature_build import FEATURES, STATES, build_table
-from project01.pipelines.market import MarketData
+from project01.pipelines.market import MarketData, read_market
 
 RAW = make_bars(seed=21, symbols=6, sessions=330)
 SESSIONS = RAW["session"].unique().sort()
@@ -122,3 +124,18 @@ def test_killed_between_its_two_commits_it_repairs_itself(
     assert built.mode == ("full" if killed_at == "states" else "incremental")
     assert table(lake).equals(expected(market_until(SESSIONS[310])))
     assert not np.isnan(table(lake)["ret_1"].to_numpy()[1])
+
+
+def test_the_market_knows_whether_its_closes_were_adjusted(tmp_path: Path) -> None:
+    """One bar that says so is enough, from the time it was known; an index says nothing of the universe."""
+    last, before = RAW["knowledge_time"].max(), RAW["knowledge_time"].unique().sort()[-2]
+    rows = RAW.with_row_index("source_id").with_columns(
+        pl.col("source_id").cast(pl.String), source=pl.lit("made"), interval=pl.lit("1d"), simulated=pl.lit(value=True),
+        licence=pl.lit("own"), adjusted=pl.when(pl.col("knowledge_time") == last).then(pl.lit("splits")),
+    )  # fmt: skip
+    index = rows.filter(pl.col("symbol") == "S1").with_columns(source=pl.lit(INDEX_SOURCE), adjusted=pl.lit("splits"))
+    lake = Lake(tmp_path / "lake")
+    lake.append(BARS, pl.concat([rows, index]).select(name for name in BARS.schema.names if name in rows.columns))
+    lake.append(CORPORATE_ACTIONS, pl.DataFrame(CORPORATE_ACTIONS.schema.empty_table()))
+    assert read_market(lake, before).adjusted is False
+    assert read_market(lake, last).adjusted is True

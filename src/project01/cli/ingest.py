@@ -51,6 +51,7 @@ def ingest(
     simulate: steps.Simulate = False,
     date_format: steps.DateFormat = None,
     timezone: steps.Timezone = None,
+    adjusted: steps.Adjusted = None,
     config: steps.Config = None,
     as_json: steps.Json = False,
 ) -> None:
@@ -70,7 +71,7 @@ def ingest(
         return
     if out is None:
         raise typer.BadParameter("Missing option '--out'.")
-    choice = steps.choice_of(bars, mapping, macro, benchmark, sample, simulate, date_format, timezone)
+    choice = steps.choice_of(bars, mapping, macro, benchmark, sample, simulate, date_format, timezone, adjusted)
     steps.ingest(out, choice, config, as_json)
 
 
@@ -145,6 +146,7 @@ def files(
     simulate: steps.Simulate = False,
     date_format: steps.DateFormat = None,
     timezone: steps.Timezone = None,
+    adjusted: steps.Adjusted = None,
     as_json: steps.Json = False,
 ) -> None:
     """Your own files, a sample or the simulated market: onto the bus like every other source.
@@ -158,7 +160,7 @@ def files(
     from project01.pipelines import Place, publish_choice
     from project01.settings import load_settings
 
-    choice = steps.choice_of(bars, mapping, macro, benchmark, sample, simulate, date_format, timezone)
+    choice = steps.choice_of(bars, mapping, macro, benchmark, sample, simulate, date_format, timezone, adjusted)
     settings = load_settings().settings
     with show.counter("published") as counter:
         done = publish_choice(

@@ -29,6 +29,13 @@ DateFormat = Annotated[
 Timezone = Annotated[
     str | None, typer.Option(help="Zone of times without one, e.g. Europe/London.", show_default=False)
 ]
+Adjusted = Annotated[
+    str | None,
+    typer.Option(
+        help="For what --bars prices were adjusted: none, splits or splits_and_dividends. [default: none]",
+        show_default=False,
+    ),
+]
 Macro = Annotated[
     Path | None, typer.Option("--macro", help="Folder with VIX and Treasury yield CSV files.", show_default=False)
 ]
@@ -63,6 +70,7 @@ def choice_of(
     simulate: bool,
     date_format: str | None,
     timezone: str | None,
+    adjusted: str | None,
     lake: str | None = None,
     vendor: str | None = None,
 ) -> "SourceChoice":
@@ -70,14 +78,14 @@ def choice_of(
     from project01.domain import InputError
     from project01.pipelines import SourceChoice
 
-    files = (bars, mapping, macro, sample, date_format, timezone)
+    files = (bars, mapping, macro, sample, date_format, timezone, adjusted)
     if lake is not None and not simulate and not any(files):
         return SourceChoice.of_lake(lake, vendor, benchmark)
     if lake is not None or vendor is not None:
         raise InputError("--from-lake is a source by itself, --from-source goes with it; leave the others out.")
     return SourceChoice.from_options(
         bars=bars, mapping=mapping or [], macro=macro, benchmark=benchmark, sample=sample, simulate=simulate,
-        date_format=date_format, timezone=timezone,
+        date_format=date_format, timezone=timezone, adjusted=adjusted,
     )  # fmt: skip
 
 
@@ -120,6 +128,7 @@ def run(
     simulate: Simulate = False,
     date_format: DateFormat = None,
     timezone: Timezone = None,
+    adjusted: Adjusted = None,
     from_lake: FromLake = None,
     from_source: FromSource = None,
     horizon: Horizon = None,
@@ -136,13 +145,13 @@ def run(
     Examples:
       project01 run --bars prices/ --horizon 5 --out runs/mine
       project01 run --bars prices.csv --map close=PX_LAST --map symbol=ric --out runs/mine
-      project01 run --bars prices.csv --date-format %d/%m/%Y --out runs/mine
+      project01 run --bars prices.csv --date-format %d/%m/%Y --adjusted splits --out runs/mine
       project01 run --from-lake runs/live --from-source polygon --out runs/mine
       project01 run --simulate --out runs/simulated
     """
     run_ = _open(out, config, _flags(horizon, seed, models))
     choice = choice_of(
-        bars, mapping, macro, benchmark, sample, simulate, date_format, timezone, from_lake, from_source
+        bars, mapping, macro, benchmark, sample, simulate, date_format, timezone, adjusted, from_lake, from_source
     )  # fmt: skip
     _finish(run_, run_.everything(choice), as_json)
 

@@ -54,6 +54,7 @@ class Context:
         tweets: rows of the tweets table.
         industries: columns symbol, industry, knowledge_time.
         actions: rows of the corporate actions table, for splits; None: splits are read off the bars' factor.
+        adjusted: whether the bars' prices hold splits that came after them, so that no close is the one of its day.
     """
 
     market: pl.DataFrame | None = None
@@ -63,6 +64,7 @@ class Context:
     tweets: pl.DataFrame | None = None
     industries: pl.DataFrame | None = None
     actions: pl.DataFrame | None = None
+    adjusted: bool = False
 
     @cached_property
     def history(self) -> MacroHistory | None:

@@ -49,6 +49,8 @@ def _lacking(bars: pl.DataFrame, context: Context) -> dict[str, str]:
     lacking |= lacking_items(context.facts, reports)
     lacking |= lacking_attention(context.news, tuple(NEWS), "news")
     lacking |= lacking_attention(context.tweets, tuple(TWEETS), "tweets")
+    if context.adjusted:
+        lacking["raw_close"] = "needs the close as traded; the source's are adjusted for later splits"
     symbols = bars["symbol"].n_unique()
     if context.market is None and symbols < FEWEST_IN_MARKET:
         lacking["market_return"] = f"needs an index, or {FEWEST_IN_MARKET} instruments to stand for the market"
@@ -69,5 +71,6 @@ def _why_not(feature: Feature, lacking: Mapping[str, str], known: Mapping[str, F
             return f"compares {base}, which is left out"
         industry = lacking.get("industry", "") if feature.across.startswith("industry") else ""
         return lacking.get("peers", "") or industry
-    needed = {name: None for given in feature.inputs for name in rests_on(given, feature.clock)}
+    # What a feature asks for by name counts too: the close as traded rests on the close, which is there.
+    needed = {name: None for given in feature.inputs for name in (given, *rests_on(given, feature.clock))}
     return "; ".join(dict.fromkeys(lacking[name] for name in needed if name in lacking))

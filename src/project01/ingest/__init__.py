@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from project01.domain import MissingExtraError
+from project01.ingest.bar_rows import ADJUSTED, AS_TRADED
 from project01.ingest.columns import ColumnMapping
 from project01.ingest.files import FilesSource, SkippedFile
 from project01.ingest.gate import gate_bars
@@ -41,6 +42,8 @@ _LATER = {
 _MODULE_OF = {name: module for module, names in _LATER.items() for name in names}
 
 __all__ = [
+    "ADJUSTED",
+    "AS_TRADED",
     "INDEX_SOURCE",
     "VENDORS",
     "Batch",

@@ -10,6 +10,9 @@ from project01.ingest.dates import Dates
 from project01.ingest.sessions import close_times, exchange_zone
 
 DAILY = "1d"
+# For what prices can have been adjusted before they came here.
+AS_TRADED = "none"
+ADJUSTED = (AS_TRADED, "splits", "splits_and_dividends")
 _UTC = pl.Datetime("us", "UTC")
 # Above this many different times a symbol and day, the rows are bars within the day.
 _TIMES_A_DAY = 1.5
@@ -84,7 +87,7 @@ def _interval_name() -> pl.Expr:
     return pl.when(seconds.is_null()).then(pl.lit(DAILY)).otherwise(named)
 
 
-def bar_rows(rows: pl.DataFrame, source: str) -> pl.DataFrame:
+def bar_rows(rows: pl.DataFrame, source: str, adjusted: str) -> pl.DataFrame:
     """Stamped rows as records of table `bars`, not simulated, in the same order."""
     day, instant = pl.col("session").cast(pl.String), pl.col("event_time").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     moment = pl.when(pl.col("interval") == DAILY).then(day).otherwise(instant)
@@ -92,5 +95,6 @@ def bar_rows(rows: pl.DataFrame, source: str) -> pl.DataFrame:
         pl.lit(source).alias("source"),
         pl.concat_str("symbol", "interval", moment, separator=":").alias("source_id"),
         pl.lit(value=False).alias("simulated"),
+        pl.lit(adjusted).alias("adjusted"),
         *(name for name in BARS.schema.names if name in rows.columns),
     )

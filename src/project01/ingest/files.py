@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from project01.domain import BARS, DEAD_LETTERS, InputError, SchemaError, TradingCalendar, trading_calendar
-from project01.ingest.bar_rows import Stamping, bar_rows
+from project01.ingest.bar_rows import ADJUSTED, AS_TRADED, Stamping, bar_rows
 from project01.ingest.columns import ColumnMapping, check_override
 from project01.ingest.dates import DateReader
 from project01.ingest.dead_letters import dead_letters
@@ -65,6 +65,7 @@ class FilesSource:
         date_format: str | None = None,
         timezone: str | None = None,
         stamped_at: Literal["start", "end"] = "start",
+        adjusted: str = AS_TRADED,
         calendar: TradingCalendar | None = None,
         name: str | None = None,
     ) -> None:
@@ -76,17 +77,21 @@ class FilesSource:
             date_format: strptime format of the dates, e.g. ``%d/%m/%Y``.
             timezone: IANA zone of times that carry none.
             stamped_at: what the time of a bar within the day marks.
+            adjusted: for what the prices were adjusted before they came here, one of `ADJUSTED`.
             calendar: sessions of the exchange; New York's unless given.
             name: value of the source column.
         Raises:
             SchemaError: the mapping names a column that we do not have.
+            InputError: `adjusted` is none of those.
         """
         self.path = Path(path)
         self.mapping = dict(mapping or {})
         check_override(self.mapping)
+        if adjusted not in ADJUSTED:
+            raise InputError(f"adjusted={adjusted!r} is not known; expected one of {', '.join(ADJUSTED)}.")
         self.name = name or f"files:{self.path.resolve().name}"
         self._date_format, self._timezone = date_format, timezone
-        self._stamped_at = stamped_at
+        self._stamped_at, self._adjusted = stamped_at, adjusted
         self._calendar = calendar
 
     @property
@@ -135,7 +140,7 @@ class FilesSource:
             dates = reader.read(rows["when"], where)
             rows = stamping.stamp(rows, dates, where)
             bad = _verdict(rows)
-            bars.append(bar_rows(rows.filter(bad.is_null()), self.name))
+            bars.append(bar_rows(rows.filter(bad.is_null()), self.name, self._adjusted))
             if bad.is_not_null().any():
                 letters.append(self._letters(rows, bad, members))
             mappings.append(_mapping(members, dates.form))

@@ -96,14 +96,18 @@ def _sp500() -> pl.DataFrame:
     wide = _packaged("skfolio", "datasets/data/sp500_dataset.csv.gz")
     long = wide.unpivot(index="Date", variable_name="symbol", value_name="close").drop_nulls("close")
     days = pl.col("Date").str.to_date("%Y-%m-%d").alias("session")
-    return long.select("symbol", days, "close", pl.col("close").alias("adj_close"))
+    return long.select(
+        "symbol", days, "close", pl.col("close").alias("adj_close"), adjusted=pl.lit("splits_and_dividends")
+    )
 
 
 def _ohlcv() -> pl.DataFrame:
     rows = _packaged("bokeh_sampledata", "_data/stocks.csv.gz")
     prices = [pl.col(name.capitalize()).alias(name) for name in ("open", "high", "low", "close", "volume")]
     days = pl.col("Date").str.to_date("%Y-%m-%d").alias("session")
-    return rows.select(pl.first().alias("symbol"), days, *prices, pl.col("Adj Close").alias("adj_close"))
+    return rows.select(
+        pl.first().alias("symbol"), days, *prices, pl.col("Adj Close").alias("adj_close"), adjusted=pl.lit("none")
+    )
 
 
 def _series(file: str, column: str, series_id: str, scale: float) -> Series:

@@ -129,6 +129,7 @@ def daily_frame(market: DailyMarket) -> pl.DataFrame:
         pl.col("event_time").alias("knowledge_time"),
         pl.lit(value=True).alias("simulated"),
         pl.lit("1d").alias("interval"),
+        pl.lit("none").alias("adjusted"),
     )
     return Batch.of(BARS, columns).rows
 

@@ -15,6 +15,7 @@ from project01.domain import (
     trading_calendar,
 )
 from project01.ingest import (
+    AS_TRADED,
     INDEX_SOURCE,
     Batch,
     BenchmarkFileSource,
@@ -54,7 +55,12 @@ def open_sources(choice: SourceChoice, settings: DataSettings, seed: int) -> lis
     calendar = trading_calendar(settings.calendar)
     sources: list[Source] = [
         FilesSource(
-            choice.bars, choice.mapping, date_format=choice.date_format, timezone=choice.timezone, calendar=calendar
+            choice.bars,
+            choice.mapping,
+            date_format=choice.date_format,
+            timezone=choice.timezone,
+            adjusted=choice.adjusted or AS_TRADED,
+            calendar=calendar,
         )
     ]
     if choice.macro is not None:

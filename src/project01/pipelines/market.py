@@ -36,6 +36,7 @@ class MarketData:
         macro, facts, news, tweets: rows of those tables, all versions; None where the lake has none.
         industries: symbol, industry, knowledge_time; None where none were given.
         actions: rows of the corporate actions table, all versions, for splits; None where the lake has none.
+        adjusted: whether a source had adjusted daily prices of the universe for splits before they came here.
     """
 
     bars: pl.DataFrame
@@ -46,6 +47,7 @@ class MarketData:
     tweets: pl.DataFrame | None = None
     industries: pl.DataFrame | None = None
     actions: pl.DataFrame | None = None
+    adjusted: bool = False
 
     def context(self) -> Context:
         """What features are given beside the bars."""
@@ -57,6 +59,7 @@ class MarketData:
             tweets=self.tweets,
             industries=self.industries,
             actions=self.actions,
+            adjusted=self.adjusted,
         )
 
     def known_until(self, instant: datetime) -> str:
@@ -103,7 +106,14 @@ def read_beside(
         tweets=_versions(lake, TWEETS, as_of),
         industries=None if industries is None else read_industries(industries),
         actions=_splits(lake, as_of),
+        adjusted=_adjusted(lake, as_of),
     )
+
+
+def _adjusted(lake: Lake, as_of: datetime) -> bool:
+    daily = (pl.col("interval") == DAILY) & (pl.col("source") != INDEX_SOURCE) & (pl.col("knowledge_time") <= as_of)
+    kinds = lake.scan(BARS.name).filter(daily).select(pl.col("adjusted").unique()).collect()["adjusted"]
+    return bool(kinds.is_in(["splits", "splits_and_dividends"]).any())
 
 
 def _splits(lake: Lake, as_of: datetime) -> pl.DataFrame | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from project01.domain import BARS, MACRO, InputError
+from project01.ingest import ADJUSTED
 from project01.lake import Lake
 from project01.pipelines.doctor import library_versions
 from project01.pipelines.workspace import content_hash
@@ -57,6 +58,7 @@ class SourceChoice:
         macro: folder with VIX and Treasury yield files.
         benchmark: file with an index or fund to compare with.
         lake: folder of live data, or an ``s3://`` address, whose daily bars are read.
+        adjusted: for what the prices in `bars` were adjusted; None: they stand as traded.
         vendor: which source's bars of `lake`; None: the only one there is.
     """
 
@@ -68,11 +70,12 @@ class SourceChoice:
     benchmark: Path | None
     date_format: str | None = None
     timezone: str | None = None
+    adjusted: str | None = None
     lake: str | None = None
     vendor: str | None = None
 
     @classmethod
-    def from_options(
+    def from_options(  # noqa: PLR0913
         cls,
         *,
         bars: Path | None = None,
@@ -83,6 +86,7 @@ class SourceChoice:
         simulate: bool = False,
         date_format: str | None = None,
         timezone: str | None = None,
+        adjusted: str | None = None,
     ) -> "SourceChoice":
         """Check what was asked for.
 
@@ -95,13 +99,16 @@ class SourceChoice:
             )
         if sample is not None and sample not in SAMPLES:
             raise InputError(f"--sample {sample!r} is not known; choose one of {', '.join(SAMPLES)}.")
-        for option, value in (("map", mapping), ("date-format", date_format), ("timezone", timezone)):
+        if adjusted is not None and adjusted not in ADJUSTED:
+            raise InputError(f"--adjusted {adjusted!r} is not known; choose one of {', '.join(ADJUSTED)}.")
+        of_files = {"map": mapping, "date-format": date_format, "timezone": timezone, "adjusted": adjusted}
+        for option, value in of_files.items():
             if value and bars is None:
                 raise InputError(f"--{option} goes with --bars; sample and simulated data are read as they are.")
         for name, path in (("bars", bars), ("macro", macro), ("benchmark", benchmark)):
             if path is not None and not path.exists():
                 raise InputError(f"--{name} {path} does not exist. Pass an existing file or folder.")
-        return cls(bars, sample, simulate, parse_mapping(mapping), macro, benchmark, date_format, timezone)
+        return cls(bars, sample, simulate, parse_mapping(mapping), macro, benchmark, date_format, timezone, adjusted)
 
     @classmethod
     def of_lake(cls, lake: str, vendor: str | None, benchmark: Path | None) -> "SourceChoice":
@@ -133,8 +140,11 @@ class SourceChoice:
         options = [("bars", self.bars), ("from-lake", lake), ("macro", self.macro), ("benchmark", self.benchmark)]
         words = [f"--{name} {path.name}" for name, path in options if path is not None]
         words += [f"--map {ours}={theirs}" for ours, theirs in self.mapping.items()]
-        given = [("date-format", self.date_format), ("timezone", self.timezone), ("from-source", self.vendor)]
-        words += [f"--{name} {shlex.quote(value)}" for name, value in given if value is not None]
+        given = {
+            "date-format": self.date_format, "timezone": self.timezone, "adjusted": self.adjusted,
+            "from-source": self.vendor,
+        }  # fmt: skip
+        words += [f"--{name} {shlex.quote(value)}" for name, value in given.items() if value is not None]
         return " ".join(["project01 run", *words])
 
     def open_lake(self) -> Lake:
@@ -154,4 +164,4 @@ class SourceChoice:
             digests = [lake.digest(table) for table in (BARS.name, MACRO.name) if lake.exists(table)]
             return content_hash("lake", digests, self.vendor)
         parts = [_digest_of(path) if path else "" for path in (self.bars, self.macro, self.benchmark)]
-        return content_hash("files", parts, self.mapping, self.date_format, self.timezone)
+        return content_hash("files", parts, self.mapping, self.date_format, self.timezone, self.adjusted)
