@@ -97,3 +97,17 @@ def test_dirty_and_as_published_data_end_with_an_account(name: str, shared_data:
     if name == "pystock":
         assert len(figures.data.delisted) > 50
         assert not any("vanished are missing" in note for note in figures.data.notes)
+
+
+def test_another_source_leaves_nothing_of_the_one_before(bars_folder: Path, tmp_path: Path) -> None:
+    """Macro values and news of a simulated market are no part of the user's own."""
+    assert run_cli("ingest", "--simulate", "--out", tmp_path).code == 0
+    lake = Lake(tmp_path / "lake")
+    before = {
+        name for name in ("macro", "news", "tweets", "facts") if lake.exists(name) and lake.scan(name).collect().height
+    }
+    assert before
+    done = run_cli("ingest", "--bars", bars_folder, "--out", tmp_path)
+    assert done.code == 0, done.err
+    assert [lake.scan(name).collect().height for name in sorted(before)] == [0] * len(before)
+    assert lake.scan("bars").filter(simulated=True).collect().is_empty()

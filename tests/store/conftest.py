@@ -19,6 +19,10 @@ DAY = timedelta(days=1)
 START = datetime(2024, 3, 1, 21, tzinfo=UTC)
 
 
+def entities(*asked: tuple[str, datetime]) -> pl.DataFrame:
+    return pl.DataFrame(list(asked), schema={"symbol": pl.String, "as_of": UTC_TIME}, orient="row")
+
+
 @dataclass(frozen=True)
 class Info:
     name: str

@@ -9,6 +9,10 @@ from project01.domain import (
     BARS,
     CORPORATE_ACTIONS,
     DEAD_LETTERS,
+    FACTS,
+    MACRO,
+    NEWS,
+    TWEETS,
     Clock,
     InputError,
     SystemClock,
@@ -36,6 +40,7 @@ from project01.pipelines.workspace import Workspace
 from project01.settings import DataSettings
 
 DAILY = "1d"
+_BESIDE = (MACRO, FACTS, NEWS, TWEETS)
 
 
 def open_sources(choice: SourceChoice, settings: DataSettings, seed: int) -> list[Source]:
@@ -92,8 +97,12 @@ def _land(workspace: Workspace, outcome: GateOutcome, others: dict[str, list[Bat
     lake.replace(DEAD_LETTERS, pl.concat(letters))
     actions = [outcome.breaks, *(batch.rows for batch in others.pop(CORPORATE_ACTIONS.name, []))]
     lake.replace(CORPORATE_ACTIONS, pl.concat(actions))
-    for batches in others.values():
-        lake.replace(batches[0].spec, pl.concat([batch.rows for batch in batches]))
+    beside = {spec.name: spec for spec in (*_BESIDE, *(batches[0].spec for batches in others.values()))}
+    for name, spec in beside.items():
+        rows = [batch.rows for batch in others.get(name, [])]
+        # Rows of an earlier source would stand beside bars they do not belong to.
+        if rows or lake.exists(name):
+            lake.replace(spec, pl.concat([pl.DataFrame(schema=batch_schema(spec)), *rows]))
 
 
 def ingest(
