@@ -142,6 +142,7 @@ def test_bars_of_a_vendor_leave_missing_what_they_do_not_say() -> None:
     assert rows["close"].to_list() == [4.5, 5.0]
     for name in ("trades", "signed_volume", "bid", "ask", "bid_size", "ask_size", "quotes", "order_flow_imbalance"):
         assert rows[name].is_nan().all(), name
+    assert rows["knowledge_time"].to_list() == [at(3), at(2)], "each bar is known by itself, whatever came beside it"
 
 
 def test_what_cannot_be_read_is_refused() -> None:

@@ -72,13 +72,13 @@ def test_a_day_of_ticks_agrees_in_disorder(tmp_path: Path) -> None:
         simulated=pl.lit(value=True), ingested_at="knowledge_time",
     )  # fmt: skip
     lake.replace(BARS, rows)
-    found = audit_parity_of_ticks(lake, date(2024, 3, 5), seed=3, progress=SilentProgress())
+    found = audit_parity_of_ticks(lake, date(2024, 3, 5), seed=3, progress=SilentProgress(), spark=False)
     assert found["engines"] == ["stream", "online"]
     assert (found["apart"], sum(row["unequal"] for row in found["results"])) == (0, 0)
     with pytest.raises(NotEnoughDataError, match="2024-03-06"):
-        audit_parity_of_ticks(lake, date(2024, 3, 6), seed=3, progress=SilentProgress())
+        audit_parity_of_ticks(lake, date(2024, 3, 6), seed=3, progress=SilentProgress(), spark=False)
     with pytest.raises(InputError, match="is no date"):
-        parity_of_day(tmp_path, "yesterday", seed=1, progress=SilentProgress())
+        parity_of_day(tmp_path, "yesterday", seed=1, spark=False, progress=SilentProgress())
 
 
 def test_what_cannot_be_compared_is_told(tmp_path: Path) -> None:
@@ -87,3 +87,5 @@ def test_what_cannot_be_compared_is_told(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["audit", "parity"], prog_name="project01")
     assert isinstance(done.exception, InputError)
     assert "--out with a run, or --live" in str(done.exception)
+    done = CliRunner().invoke(app, ["audit", "parity", "--live", "x", "--day", "2013-10-07", "--sets", "core"])
+    assert "with --live the set intraday is compared" in str(done.exception)

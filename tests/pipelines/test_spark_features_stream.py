@@ -13,6 +13,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -51,26 +52,54 @@ def same(expected: pl.DataFrame, got: pl.DataFrame) -> None:
         np.testing.assert_array_equal(one, other, err_msg=name)
 
 
-FOUND = bars(200)
+def with_corrections(found: list[Bar]) -> list[Bar]:
+    """A tenth is corrected up to 5 s after it became known, all out of order within four seconds."""
+    chance, every = random.Random(5), list(found)
+    for bar in chance.sample(found, len(found) // 10):
+        later = bar.knowledge_time + chance.randrange(1, 5_000_000)
+        every.append(msgspec.structs.replace(bar, close=bar.close * 1.001, knowledge_time=later))
+    return sorted(every, key=lambda bar: bar.knowledge_time + chance.randrange(4_000_000))
+
+
+FOUND = with_corrections(bars(200))
+
+
+def folded(parts: Sequence[list[Bar]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Final rows, and the newest of each symbol, of bars that come in parts."""
+    folder = SecondFolder(CHOSEN, DISORDER, SETTLE)
+    states: dict[str, bytes] = {}
+    settled, newest = [], {}
+    for part in parts:
+        for symbol, packed in packed_rows(second_rows(bars=rows_of(part))):
+            done = folder.fold(symbol, states.get(symbol), [packed])
+            states[symbol] = done.state
+            settled.append(folder.frame(symbol, done.settled))
+            newest[symbol] = folder.frame(symbol, done.newest)
+    return pl.concat(settled), pl.concat(newest.values())
 
 
 @settings(max_examples=examples(15), deadline=None)
 @given(st.lists(st.integers(1, 150), min_size=1, max_size=12))
 def test_any_cut_folds_to_the_batch_to_the_bit(sizes: list[int]) -> None:
-    folder = SecondFolder(CHOSEN, DISORDER, SETTLE)
-    states: dict[str, bytes] = {}
-    settled, newest = [], {}
     cuts = np.minimum(np.cumsum([0, *sizes]), len(FOUND)).tolist()
-    for first, last in zip(cuts, [*cuts[1:], len(FOUND)], strict=True):
-        rows = dict(packed_rows(second_rows(bars=rows_of(FOUND[first:last])))) if last > first else {}
-        for symbol, packed in rows.items():
-            done = folder.fold(symbol, states.get(symbol), [packed])
-            states[symbol] = done.state
-            settled.append(folder.frame(symbol, done.settled))
-            newest[symbol] = folder.frame(symbol, done.newest)
+    ends = [*cuts[1:], len(FOUND)]
+    settled, newest = folded([FOUND[first:last] for first, last in zip(cuts, ends, strict=True) if last > first])
     batch = batch_of(FOUND)
-    same(final(batch, FOUND), pl.concat(settled))
-    same(batch.sort("event_time").unique("symbol", keep="last"), pl.concat(newest.values()))
+    same(final(batch, FOUND), settled)
+    same(batch.sort("event_time").unique("symbol", keep="last"), newest)
+
+
+def test_a_correction_counts_though_an_earlier_second_was_known_after_it() -> None:
+    def second(end: int, known: float, close: float) -> Bar:
+        first = next(bar for bar in bars(1) if bar.symbol == "BBB")
+        times = {"event_time": first.event_time + end * 10**6, "knowledge_time": first.event_time + int(known * 1e6)}
+        return msgspec.structs.replace(first, open=close, close=close, **times)
+
+    told = [second(0, 0.5, 50.0), second(1, 9.5, 50.5), second(2, 3.0, 51.0)]
+    corrected = [second(2, 6.0, 52.0), second(3, 9.9, 53.0), second(60, 60.0, 54.0)]
+    settled, _ = folded([told, corrected])
+    same(batch_of([*told, *corrected]).head(4), settled)
+    np.testing.assert_allclose(settled.sort("event_time")["return_since_open"][2], 52 / 50 - 1, rtol=1e-6)
 
 
 def test_a_damaged_state_is_told() -> None:

@@ -1,7 +1,7 @@
 """Commands that look at the installation and at the honesty of the chain."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -92,6 +92,9 @@ def parity(
 ) -> None:
     """The same features from every engine: batch, increments, stream, online store, Spark.
 
+    With --live and --day, seconds go through the stream in process, the online store and, with --spark, the operator of
+    Spark Structured Streaming (no Kafka is needed), out of order and some twice.
+
     Ends with 1 if a feature differs by more than one unit in the last place, or is missing on one side.
 
     \b
@@ -99,13 +102,16 @@ def parity(
       project01 audit parity --out runs/mine
       project01 audit parity --out runs/mine --sets core,technical --file gaps.py --spark
       project01 audit parity --live live --day 2013-10-07
+      project01 audit parity --live live --day 2013-10-07 --spark
     """
     from project01.domain import InputError
     from project01.pipelines import parity_of_day, parity_of_run
 
     watched = show.TerminalProgress()
+    if live is not None and (sets or file):
+        raise InputError("--sets and --file choose features of a run; with --live the set intraday is compared.")
     if live is not None and day is not None and out is None:
-        result = parity_of_day(live, day, seed=seed, progress=watched)
+        result = parity_of_day(live, day, seed=seed, spark=spark, progress=watched)
     elif out is not None and live is None and day is None:
         wanted = sets.split(",") if sets else None
         result = parity_of_run(out, wanted, file or [], symbols=symbols, seed=seed, spark=spark, progress=watched)
@@ -114,24 +120,18 @@ def parity(
     if as_json:
         show.print_json(result)
     else:
-        rows = [
-            [
-                r["engine"],
-                r["feature"],
-                str(r["unequal"]),
-                str(r["one_missing"]),
-                str(r["units"]),
-                f"{r['absolute']:.3g}",
-            ]
-            for r in result["results"]
-            if r["unequal"]
-        ]
+        rows = [_parity_row(found) for found in result["results"] if found["unequal"]]
         if rows:
             columns = ["engine", "feature", "rows unequal", "missing on one side", "units in last place", "largest"]
             show.table("Features that are not equal in every bit", columns, rows)
         show.console().print(result["sentence"])
     if result["apart"]:
         raise typer.Exit(1)
+
+
+def _parity_row(found: dict[str, Any]) -> list[str]:
+    counts = [str(found[name]) for name in ("unequal", "one_missing", "units")]
+    return [found["engine"], found["feature"], *counts, f"{found['absolute']:.3g}"]
 
 
 def register(app: typer.Typer) -> None:

@@ -42,7 +42,8 @@ def second_rows(
     A row is a function of the set of ticks, whatever their order and repetition. It is made of what was known
     `patience` after the second's end: what became known later (a late report, a cancel) enters no row. Its knowledge
     time is that of the last tick behind it or behind an earlier row of the symbol, since the book and the direction
-    of the last trade come from there; so it never exceeds the end of the second by more than `patience`.
+    of the last trade come from there; of bars alone it is the bar's own. So it never exceeds the end of the second by
+    more than `patience`.
 
     Prices, volume, vwap and count are those of `build_bars`. A trade that may set the last price is signed by the mid
     before it, and by the tick rule at the mid or where there are no quotes; other trades have no side. A quote with
@@ -218,8 +219,11 @@ def _finished(rows: pl.DataFrame, unknown: Sequence[str]) -> pl.DataFrame:
     empty = (pl.col("trades").fill_null(0) == 0) & (pl.col("volume").fill_null(0) == 0) & pl.col("close").is_null()
     end = pl.col("event_time").to_physical()
     # A second that lost all its trades gives no row, but that it has none became known with the cancel.
-    known = pl.max_horizontal("known", "bar_known", end).cum_max().over("symbol").cast(INSTANT)
-    rows = rows.sort(_KEY).with_columns(known.alias("knowledge_time"))
+    known = pl.max_horizontal("known", "bar_known", end)
+    # A vendor's bar rests on itself alone; with the time of another, a stream would put it above its own correction.
+    if not {"signed_volume", "quotes"} <= set(unknown):
+        known = known.cum_max().over("symbol")
+    rows = rows.sort(_KEY).with_columns(known.cast(INSTANT).alias("knowledge_time"))
     rows = rows.filter(~empty | (pl.col("quotes").fill_null(0) > 0))
     rows = rows.with_columns(
         *(

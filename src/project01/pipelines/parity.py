@@ -16,46 +16,41 @@ from project01.domain import (
     FACTS,
     MACRO,
     NEWS,
-    QUOTES,
-    TRADES,
     TWEETS,
     InputError,
     NotEnoughDataError,
 )  # fmt: skip
 from project01.etl import (
-    SECOND_INPUTS,
     Context,
     Difference,
     Feature,
     FeatureBuild,
     KeptStates,
-    SecondStream,
     StreamState,
     bar_inputs,
     compare,
     compute_features,
     compute_intraday,
     feature_set,
-    second_rows,
     usable,
 )
 from project01.ingest import INDEX_SOURCE
 from project01.lake import Lake
 from project01.pipelines.feature_build import FEATURES
-from project01.pipelines.feature_stream import DISORDER
 from project01.pipelines.features import END_OF_TIME, selected
 from project01.pipelines.market import read_market
+from project01.pipelines.parity_seconds import day_of_seconds, seconds_on_spark, seconds_streamed
 from project01.pipelines.place import Place
 from project01.pipelines.progress import Progress
 from project01.pipelines.run import Run
 from project01.pipelines.second_bars import trading_day
+from project01.pipelines.spark_features import build_on_spark, feature_session
 from project01.pipelines.workspace import Workspace
 from project01.settings import FeatureSettings
 from project01.store import FeatureStore
 
 DAILY_KEYS = ("symbol", "session")
 SECOND_KEYS = ("symbol", "event_time")
-REPEATED = 0.05
 Engine: TypeAlias = Callable[[], pl.DataFrame]
 
 
@@ -81,7 +76,7 @@ def parity_of_run(
     return audit_parity(run.workspace, wanted, symbols=symbols, seed=seed, progress=progress, spark=spark)
 
 
-def parity_of_day(live: Path, day: str, *, seed: int, progress: Progress) -> dict[str, Any]:
+def parity_of_day(live: Path, day: str, *, seed: int, spark: bool, progress: Progress) -> dict[str, Any]:
     """`audit_parity_of_ticks` of a folder of landed live data.
 
     Raises:
@@ -91,7 +86,7 @@ def parity_of_day(live: Path, day: str, *, seed: int, progress: Progress) -> dic
         asked = date.fromisoformat(day)
     except ValueError as error:
         raise InputError(f"--day {day!r} is no date; write it like 2013-10-07.") from error
-    return audit_parity_of_ticks(Place(live).lake, asked, seed=seed, progress=progress)
+    return audit_parity_of_ticks(Place(live).lake, asked, seed=seed, progress=progress, spark=spark)
 
 
 def audit_parity(
@@ -133,48 +128,43 @@ def audit_parity(
     return _report(batch, engines, DAILY_KEYS, progress) | {"left_out": left_out, "rows": batch.height}
 
 
-def audit_parity_of_ticks(lake: Lake, day: date, *, seed: int, progress: Progress) -> dict[str, Any]:
+def audit_parity_of_ticks(lake: Lake, day: date, *, seed: int, progress: Progress, spark: bool) -> dict[str, Any]:
     """Replay a day of the topic `ticks` as it landed, through batch, stream and online store.
 
-    The stream gets the seconds in the order in which they became known, disturbed by up to `DISORDER` and with every
+    The streams get the seconds in the order in which they became known, disturbed by up to `DISORDER` and with every
     twentieth repeated.
 
+    Args:
+        lake: with landed trades and quotes, or bars of one second.
+        day: in New York.
+        seed: of the disorder.
+        progress: told after each engine.
+        spark: also on Spark Structured Streaming, in a session of its own.
+    Returns:
+        As `audit_parity`, and made_of (what has landed) and to_spark (what Spark was given; None without it).
     Raises:
-        NotEnoughDataError: nothing landed that day.
+        NotEnoughDataError: nothing landed that day, or nothing in time for its seconds.
+        MissingExtraError, InputError: Spark or Java is missing.
     """
-    rows = day_of_seconds(lake, day)
+    found = day_of_seconds(lake, day)
     features = feature_set("intraday")
-    batch = compute_intraday(rows, features)
+    names = _names(features)
+    batch = compute_intraday(found.rows, features)
+    if batch.is_empty():
+        raise NotEnoughDataError(f"All that landed of {day} became known too late for any feature. Name another day.")
     engines: dict[str, tuple[Engine, tuple[str, ...]]] = {
-        "stream": (lambda: _seconds_streamed(rows, features, seed), _names(features)),
-        "online": (lambda: _online(_with_session(batch), features, "features_intraday"), _names(features)),
+        "stream": (lambda: seconds_streamed(found.rows, features, seed), names),
+        "online": (lambda: _online(_with_session(batch), features, "features_intraday"), names),
     }
-    return _report(batch, engines, SECOND_KEYS, progress) | {"left_out": {}, "rows": batch.height}
-
-
-def day_of_seconds(lake: Lake, day: date) -> pl.DataFrame:
-    """Seconds of one day in New York from landed trades and quotes, else from landed bars of one second.
-
-    Raises:
-        NotEnoughDataError: nothing landed that day.
-    """
-    trades, quotes, bars = (_of_day(lake, spec.name, day) for spec in (TRADES, QUOTES, BARS))
-    seconds = None if bars is None else bars.filter(pl.col("interval") == "1s")
-    if trades is not None and trades.height:
-        return second_rows(trades, quotes)
-    if seconds is None or seconds.is_empty():
-        raise NotEnoughDataError(
-            f"No trades and no bars of one second of {day} have landed. Run `project01 ingest` and `project01 land` "
-            "for that day, or name another day."
-        )
-    source = seconds["source"].value_counts(sort=True)["source"][0]
-    return second_rows(quotes=quotes, bars=seconds.filter(pl.col("source") == source))
-
-
-def _of_day(lake: Lake, name: str, day: date) -> pl.DataFrame | None:
-    if not lake.exists(name):
-        return None
-    return lake.scan(name).filter(trading_day() == day).collect()
+    if spark:
+        engines["spark"] = (lambda: seconds_on_spark(found, features, seed), names)
+    result = _report(batch, engines, SECOND_KEYS, progress)
+    told = f" The seconds were made of {found.made_of}."
+    told += f" Spark was given {found.to_spark}." if spark else ""
+    return result | {
+        "left_out": {}, "rows": batch.height, "sentence": result["sentence"] + told, "made_of": found.made_of,
+        "to_spark": found.to_spark if spark else None,
+    }  # fmt: skip
 
 
 def _names(features: Sequence[Feature]) -> tuple[str, ...]:
@@ -213,8 +203,6 @@ def _row(difference: Difference) -> dict[str, Any]:
 
 def _on_spark(lake: Lake, settings: FeatureSettings, symbols: Sequence[str]) -> pl.DataFrame:
     """A lake with these symbols alone, built on Spark on this machine."""
-    from project01.pipelines.spark_features import build_on_spark, feature_session
-
     # Instruments cut at a break (CSX#2) come with their symbol.
     wanted = [symbol.partition("#")[0] for symbol in symbols]
     session = feature_session("local[2]", "project01-parity")
@@ -256,32 +244,6 @@ def _streamed(bars: pl.DataFrame, features: Sequence[Feature], context: Context)
         done += own.height
         parts.append(own.select(DAILY_KEYS).with_columns(pl.from_numpy(values, schema=list(_names(features)))))
     return pl.concat(parts)
-
-
-def _seconds_streamed(rows: pl.DataFrame, features: Sequence[Feature], seed: int) -> pl.DataFrame:
-    """Every second as it became known, out of order and some twice, in batches; the newest features of each second."""
-    random = np.random.default_rng(seed)
-    known = rows["knowledge_time"].dt.epoch("us").to_numpy()
-    moved = known + random.integers(0, DISORDER // timedelta(microseconds=1), len(known))
-    order = np.argsort(moved, kind="stable")
-    twice = np.sort(np.concatenate([np.arange(len(order)), np.flatnonzero(random.random(len(order)) < REPEATED)]))
-    arrival = order[twice]
-    symbols = rows["symbol"].unique().sort().to_list()
-    numbers = rows["symbol"].replace_strict(symbols, range(len(symbols))).to_numpy().astype(np.int32)
-    matrix = np.ascontiguousarray(rows.select(*SECOND_INPUTS).to_numpy())
-    stream, parts = SecondStream(features, symbols, disorder=DISORDER), []
-    for part in np.array_split(arrival, max(1, len(arrival) // 5_000)):
-        kept, stream = stream.to_bytes(), SecondStream(features, symbols, disorder=DISORDER)
-        stream.restore(kept)
-        found = stream.update(numbers[part], known[part], matrix[part])
-        columns = {"number": found.symbol, "event": found.event_time}
-        parts.append(pl.DataFrame(columns).hstack(pl.from_numpy(found.values, schema=list(_names(features)))))
-    newest = pl.concat(parts).unique(["number", "event"], keep="last", maintain_order=True)
-    return newest.select(
-        pl.Series("symbol", symbols).gather(newest["number"]),
-        pl.from_epoch("event", "us").dt.replace_time_zone("UTC").alias("event_time"),
-        *_names(features),
-    )
 
 
 def _with_session(batch: pl.DataFrame) -> pl.DataFrame:

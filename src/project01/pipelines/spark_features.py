@@ -19,7 +19,7 @@ import msgspec
 import polars as pl
 
 from project01 import domain
-from project01.domain import BARS, LakeError, MissingExtraError, Project01Error
+from project01.domain import BARS, InputError, LakeError, MissingExtraError, Project01Error
 from project01.etl import Feature, FeatureBuild, ShippedFeatures, needs_market, prepare_bars, shipped, usable
 from project01.lake import DataFile, Lake, TableFiles, data_files, ready_for_files, replace_with_files
 from project01.pipelines import spark_features_tasks as tasks
@@ -46,8 +46,10 @@ def feature_session(master: str | None = None, name: str = "project01-features")
         name: shown in Spark's pages.
     Raises:
         MissingExtraError: pyspark is not installed.
+        InputError: Java is missing, or too old.
     """
     try:
+        from pyspark.errors import PySparkRuntimeError
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise MissingExtraError("Features on Spark", "spark") from error
@@ -57,7 +59,15 @@ def feature_session(master: str | None = None, name: str = "project01-features")
     # A task has one core; Polars would start a thread for each of the machine's.
     builder = builder.config("spark.executorEnv.POLARS_MAX_THREADS", "1")
     builder = builder.config("spark.sql.execution.arrow.maxRecordsPerBatch", 100_000)
-    return (builder if master is None else builder.master(master)).getOrCreate()
+    try:
+        return (builder if master is None else builder.master(master)).getOrCreate()
+    except PySparkRuntimeError as error:
+        if error.getCondition() != "JAVA_GATEWAY_EXITED":
+            raise
+        raise InputError(
+            "Spark did not start: it needs Java 17 or newer, found through JAVA_HOME or the PATH. On Debian: apt-get "
+            "install openjdk-17-jre-headless. The lines of Java above say what is wrong."
+        ) from error
 
 
 def build_on_spark(

@@ -204,11 +204,31 @@ def stream_on_spark(
         BusError: Spark gave up; the next start goes on from the checkpoint.
         LakeError: the table cannot be written.
     """
-    features = job.features()
+    features = job.features()  # what is unknown is said before Kafka is asked
+    packed = _messages(session, bus_url, job.topic).select("value").mapInArrow(PackTask(job.source), PACKED)
     sink = StreamSink(lake, features, push, report)
+    fold_on_spark(session, packed, sink, checkpoint, job, stop or Event())
+
+
+def fold_on_spark(
+    session: "SparkSession", packed: "DataFrame", sink: StreamSink, checkpoint: str, job: SecondsJob, stop: Event
+) -> None:
+    """Fold packed seconds, from wherever they stream, into the states of their symbols and hand on what comes out.
+
+    Args:
+        session: Spark.
+        packed: a streaming frame of `PACKED`.
+        sink: called with each micro-batch.
+        checkpoint: as in `stream_on_spark`.
+        job: what is computed.
+        stop: ends the stream.
+    Raises:
+        InputError: a feature is unknown.
+        BusError, LakeError: as in `stream_on_spark`.
+    """
     for name, value in _STATE.items():
         session.conf.set(name, value)
-    packed = _messages(session, bus_url, job.topic).select("value").mapInArrow(PackTask(job.source), PACKED)
+    features = job.features()
     folded = packed.groupBy("symbol").transformWithStateInPandas(
         _processor(shipped_features(features, job.files), DISORDER, SETTLE), FOLDED, "Update", "None"
     )
@@ -220,7 +240,7 @@ def stream_on_spark(
     )
     query = writer.start()
     try:
-        _wait(query, sink, stop or Event())
+        _wait(query, sink, stop)
     finally:
         query.stop()
 
