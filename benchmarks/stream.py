@@ -25,22 +25,21 @@ from project01.etl.second_stream import SecondStream
 
 WINDOW = 60
 START = 1_700_000_000
-CLOCK = ("time", "session_start")
 NINE = tuple(
     Feature(
-        name=name, group="benchmark", clock="second", inputs=(*CLOCK, *inputs), window=WINDOW, warm_up=WINDOW, unit="",
-        source="", description="", step=step, parameters=(WINDOW,), state_size=size + each * WINDOW,
+        name=name, group="benchmark", clock="second", inputs=inputs, window=WINDOW, warm_up=WINDOW, unit="", source="",
+        description="", step=step, parameters=parameters, columns=columns,
     )
-    for name, step, inputs, size, each in (
-        ("past_return", steps_intraday.return_over, ("last",), 5, 2),
-        ("vwap", steps_intraday.vwap_distance, ("last", "dollar_volume", "volume"), 8, 3),
-        ("volatility", steps_intraday.window_volatility, ("log_return",), 7, 2),
-        ("bipower", steps_intraday.bipower_volatility, ("log_return", "traded"), 10, 2),
-        ("reach", steps_intraday.range_over, ("high", "low", "traded"), 10, 4),
-        ("imbalance", steps_intraday.share_in, ("signed_volume", "volume"), 8, 3),
-        ("illiquidity", steps_intraday.window_illiquidity, ("log_return", "dollar_volume"), 7, 2),
-        ("intensity", steps_intraday.rate_in, ("trades",), 7, 2),
-        ("surge", steps_intraday.over_rate, ("volume",), 7, 2),
+    for name, step, inputs, columns, parameters in (
+        ("past_return", steps_intraday.return_over, ("last",), ("former",), ()),
+        ("vwap", steps_intraday.vwap_distance, ("last", "dollar_volume", "volume"), ("sum", "sum"), ()),
+        ("volatility", steps_intraday.window_volatility, ("log_return",), ("sum",), ()),
+        ("bipower", steps_intraday.bipower_volatility, ("neighbour_product",), ("sum",), ()),
+        ("reach", steps_intraday.range_over, ("high", "low", "traded"), ("highest", "highest"), ()),
+        ("imbalance", steps_intraday.share_in, ("signed_volume", "volume"), ("sum", "sum"), ()),
+        ("illiquidity", steps_intraday.window_illiquidity, ("log_return", "dollar_volume"), ("sum", "sum"), ()),
+        ("intensity", steps_intraday.rate_in, ("trades",), ("sum",), (WINDOW,)),
+        ("surge", steps_intraday.over_rate, ("volume",), ("sum",), (WINDOW,)),
     )
 )  # fmt: skip
 

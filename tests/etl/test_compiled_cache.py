@@ -9,7 +9,8 @@ import pytest
 
 from project01.domain import InputError
 from project01.etl import Feature, feature_digest, feature_set, steps
-from project01.etl.fuse import CACHE_VARIABLE, cache_folder, kernel_for, source_of
+from project01.etl.fuse import CACHE_VARIABLE, cache_folder, kernel_for
+from project01.etl.kernel_source import source_of
 
 RUN = """
 import hashlib
@@ -67,7 +68,7 @@ def test_any_part_of_the_catalogue_shares_one_function() -> None:
 
 
 def test_generated_text_says_nothing_of_where_it_was_made() -> None:
-    text, size = source_of([one()])
+    text, size, _ = source_of([one()])
     assert "/" not in text.replace(" / ", "").replace("1/", "")
     assert size == 1 + 7
 

@@ -232,10 +232,11 @@ def test_the_warm_up_is_the_declared_one(feature: Feature) -> None:
         assert np.isfinite(later[feature.warm_up - 1 :]).all()
 
 
-def hand(name: str, step: Callable[..., float], inputs: tuple[str, ...], size: int, window: int = 3) -> Feature:
+def hand(name: str, step: Callable[..., float], inputs: tuple[str, ...], columns: int = 1, window: int = 3) -> Feature:
     return Feature(
-        name=name, group="test", clock="second", inputs=("time", "session_start", *inputs), window=window,
-        warm_up=window, unit="", source="", description="", step=step, parameters=(window,), state_size=size,
+        name=name, group="test", clock="second", inputs=inputs, window=window, warm_up=window, unit="", source="",
+        description="", step=step, parameters=(window,) if step is steps_intraday.rate_in else (),
+        columns=("sum",) * columns,
     )  # fmt: skip
 
 
@@ -249,7 +250,7 @@ def seconds_of(times: list[int], starts: list[int], **columns: list[float]) -> p
 
 
 def test_a_window_is_of_time_and_begins_with_its_session() -> None:
-    rate = hand("rate", steps_intraday.rate_in, ("trades",), 13)
+    rate = hand("rate", steps_intraday.rate_in, ("trades",))
     rows = seconds_of([11, 12, 14, 17, 18, 19, 20], [10, 10, 10, 10, 17, 17, 17], trades=[3, 6, 9, 12, 15, 18, 21])
     found = compute_intraday(rows, [rate])["rate"].to_list()
     # (11, 14] holds 12 and 14; (14, 17] holds 17 alone; the session of 17 is seen from 18 on.
@@ -258,15 +259,14 @@ def test_a_window_is_of_time_and_begins_with_its_session() -> None:
 
 
 def test_a_value_that_has_left_leaves_nothing_behind() -> None:
-    rate = hand("rate", steps_intraday.rate_in, ("volume",), 13)
+    rate = hand("rate", steps_intraday.rate_in, ("volume",))
     rows = seconds_of(list(range(1, 10)), [1] * 9, volume=[1.0, 1.0, 1e300, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
     found = compute_intraday(rows, [rate])["rate"].to_list()
     assert found[-4:] == [1.0] * 4
 
 
 def test_volatility_and_jumps_by_hand() -> None:
-    size = 11 + 3 * 3
-    jumps = hand("jumps", steps_intraday.jump_share, ("log_return", "traded"), size)
+    jumps = hand("jumps", steps_intraday.jump_share, ("log_return", "neighbour_product"), 2)
     rows = seconds_of([1, 2, 3, 4, 5], [1] * 5, close=[1.0, np.e, np.e**3, np.e**3, np.e**4])
     found = compute_intraday(rows, [jumps])["jumps"].to_numpy()
     # Returns 1, 2, 0, 1; the first has no neighbour. Of the last three: squares 5, products 2, 0, 0.
@@ -275,7 +275,7 @@ def test_volatility_and_jumps_by_hand() -> None:
 
 
 def test_time_that_does_not_go_on_enters_no_window() -> None:
-    rate = hand("rate", steps_intraday.rate_in, ("trades",), 13)
+    rate = hand("rate", steps_intraday.rate_in, ("trades",))
     rows = seconds_of([1, 2, 3, 4], [1] * 4, trades=[3.0, 3.0, 3.0, 3.0])
     state = StreamState([rate])
     matrix = rows.select(state.inputs).to_numpy()

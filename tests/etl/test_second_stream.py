@@ -1,5 +1,6 @@
 """The stream over seconds equals one pass over all rows, whatever comes late, twice, out of order or in pieces."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tests.etl.second_ticks import OPEN, made_up_seconds
 
 from project01.domain import InputError, SchemaError
-from project01.etl import Feature, feature_set
+from project01.etl import feature_set
 from project01.etl.second_stream import SecondFeatures, SecondStream
 from project01.etl.second_stream_kernel import BEHIND, INVALID, LATE
 from project01.etl.seconds_batch import compute_intraday, late_rows
@@ -19,20 +20,9 @@ WINDOW = 7
 WATERMARK = timedelta(seconds=10)
 # Short windows of every step, so that drawn rows of some hundred seconds fill and pass them many times.
 SHORT = tuple(
-    Feature(
-        name=name, group="test", clock="second", inputs=inputs, window=WINDOW, warm_up=1, unit="", source="",
-        description="", step=step, parameters=(WINDOW,) if size[1] else (), state_size=size[0] + size[1] * WINDOW,
-    )
-    for name, step, inputs, size in {
-        (feature.step_name, feature.step, feature.inputs): (
-            feature.name, feature.step, feature.inputs,
-            {1: (feature.state_size, 0)}.get(feature.window)
-            or next((head, each) for each in (2, 3, 4, 5) for head in range(12)
-                    if head + each * feature.window == feature.state_size),
-        )
-        for feature in feature_set("intraday")
-    }.values()
-)  # fmt: skip
+    replace(feature, window=WINDOW, warm_up=1, parameters=(WINDOW,) if feature.parameters else ())
+    for feature in {(feature.step_name, feature.inputs): feature for feature in feature_set("intraday")}.values()
+)
 NAMES = [feature.name for feature in SHORT]
 SYMBOLS = ("S0", "S1")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from project01.domain import InputError
 from project01.etl.inputs import Clock, step_inputs
@@ -10,6 +10,15 @@ from project01.etl.inputs import Clock, step_inputs
 # rank: place among the instruments, -0.5 to 0.5; demean, z_score: against the mean of the instruments; the industry
 # forms do the same within each industry.
 Across: TypeAlias = Literal["rank", "demean", "z_score", "industry_rank", "industry_demean"]
+# What a column of a shared window gives a step: the sum over the window, its greatest value, or the value before it.
+Column: TypeAlias = Literal["sum", "highest", "former"]
+COLUMN_KINDS: tuple[Column, ...] = ("sum", "highest", "former")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def seldom(function: _Function) -> _Function:
+    """Mark a function of steps that few events need: it is compiled as a call, not into each of its callers."""
+    return function
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +46,10 @@ class Feature:
         step: the step function; None for a cross-section.
         parameters: whole numbers the step takes before its inputs.
         state_size: numbers of state the step keeps.
+        columns: kinds of the columns it keeps in the window of `window` seconds that the features of the second clock
+            share, see `steps_window`; all of one kind. The step is then given their places instead of a state of its
+            own, only at events of the session that have all inputs, and its value stands once the session has been
+            seen for the window.
     """
 
     name: str
@@ -55,6 +68,7 @@ class Feature:
     step: Callable[..., float] | None = None
     parameters: tuple[int, ...] = ()
     state_size: int = 0
+    columns: tuple[Column, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -67,6 +81,11 @@ class Feature:
             raise InputError(
                 f"Feature {self.name}: unknown input(s) {', '.join(unknown)}; known to the clock {self.clock!r} are "
                 f"{', '.join(known)}."
+            )
+        if self.columns and (self.clock != "second" or self.state_size or len(set(self.columns)) > 1):
+            raise InputError(
+                f"Feature {self.name}: columns belong to the second clock, are of one kind and leave no state_size; "
+                "make two features, or keep everything in the step's own state."
             )
         if self.kind == "cross_section" and len(self.inputs) != 1:
             raise InputError(f"Feature {self.name} compares {len(self.inputs)} features; name exactly one.")

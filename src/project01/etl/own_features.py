@@ -20,7 +20,8 @@ def feature(name: str = "", **definition: Any) -> Callable[[Step], Step]:
     """Define a feature by its step function; may be put on one function several times with other parameters.
 
     The function is compiled from its text together with the others of its file: it may use `math`, the functions of
-    `project01.etl.steps` and its own file's functions and constants in capitals. See `steps` for what it is given.
+    `project01.etl.steps` and its own file's functions and constants in capitals, and with `columns` those of
+    `project01.etl.steps_window`. See `steps` and `steps_window` for what it is given.
 
     Args:
         name: column name; the function's own name if empty.

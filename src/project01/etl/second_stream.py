@@ -14,26 +14,22 @@ from project01.domain import FloatArray, InputError
 from project01.etl.feature import Feature
 from project01.etl.fuse import kernel_of
 from project01.etl.inputs import SECOND_INPUTS
-from project01.etl.second_stream_kernel import (
+from project01.etl.second_stream_kernel import BEHIND, INVALID, LATE, RUN, absorb, push, renew
+from project01.etl.second_stream_memory import (
     BASE_KNOWN,
-    BEHIND,
     HELD_ROWS,
-    INVALID,
-    LATE,
     MIDDLE_ROWS,
+    OLDEST,
     SEEN,
     SYMBOL_NUMBERS,
     Memory,
-    absorb,
     address_of,
-    push,
-    renew,
 )
 from project01.etl.seconds import PATIENCE
 
 # States are copied after so many rows of a symbol beyond those that another may still precede: seldom enough that it
 # costs little, and stays out of the slowest hundredth of the events.
-SPARE_ROWS = 256
+SPARE_ROWS = 128
 _MAGIC = b"project01 seconds 1\n"
 _DIGEST = 32
 _KEPT_NUMBERS = [HELD_ROWS, MIDDLE_ROWS, SEEN, BASE_KNOWN]
@@ -121,7 +117,8 @@ class SecondStream:
         self.inbox = np.full((places, len(self.inputs)), np.nan)
         self.inbox_known = np.zeros(places, dtype=np.int64)
         self._memory = self._empty(int(kept.total_seconds()) + 2)
-        self.push: Callable[[int, int], int] = partial(_compiled_push(), self._memory.limits.ctypes.data)
+        self._address = self._memory.limits.ctypes.data
+        self.push: Callable[[int, int], int] = partial(_compiled_push(), self._address)
 
     def _empty(self, open_rows: int) -> Memory:
         """Memory before the first row, with the addresses of its arrays, which live as long as the stream.
@@ -134,8 +131,8 @@ class SecondStream:
         given, size = self._kernel.given, self._kernel.state_size
         self.values = np.full((capacity, outputs), np.nan, dtype=np.float32)
         self.event_time, self.knowledge_time = np.zeros((2, capacity), dtype=np.int64)
-        plan = np.zeros((3, max(width, outputs)), dtype=np.int64)
-        plan[0, 1] = 1
+        plan = np.zeros((3, max(width, outputs, RUN + 1)), dtype=np.int64)
+        plan[0] = np.arange(plan.shape[1])
         plan[1, : len(given)] = [self.inputs.index(name) for name in given]
         plan[2, :outputs] = np.arange(outputs)
         arrays = (
@@ -143,13 +140,14 @@ class SecondStream:
             np.zeros((count, SYMBOL_NUMBERS), dtype=np.int64), np.zeros((count, size)), np.zeros((count, size)),
             np.zeros((count, size)), plan,
         )  # fmt: skip
+        reads = np.array(self._kernel.reads, dtype=np.int64)
         written = (self.values, self.event_time, self.knowledge_time, self.inbox, self.inbox_known)
         limits = [
             *self._spans, address_of(self._kernel), count, capacity, together, width, outputs, size, len(given),
-            len(self.inbox),
-            *(array.ctypes.data for array in (*arrays, *written)),
+            len(self.inbox), len(reads), plan.shape[1],
+            *(array.ctypes.data for array in (*arrays, *written, reads)),
         ]  # fmt: skip
-        return Memory(np.array(limits, dtype=np.int64), *arrays)
+        return Memory(np.array(limits, dtype=np.int64), *arrays, reads)
 
     def update(self, symbol: NDArray[np.int32], knowledge_time: NDArray[np.int64], rows: FloatArray) -> SecondFeatures:
         """Take in rows, in the order given.
@@ -170,20 +168,23 @@ class SecondStream:
             )
         symbols = np.array(symbol, dtype=np.int32)
         knowns = np.array(knowledge_time, dtype=np.int64)
-        matrix = np.require(rows, np.float64, ["C", "W"])
-        status = np.zeros(len(symbols), dtype=np.int64)
+        flags = rows.flags
+        fits = rows.dtype == np.float64 and flags.c_contiguous and flags.writeable
+        matrix = rows if fits else np.array(rows, dtype=np.float64, order="C")
+        status = np.empty(len(symbols), dtype=np.int64)
         parts: list[tuple[NDArray[Any], ...]] = []
         first = 0
         while first < len(symbols) or not parts:
             size = len(symbols) - first + len(self.values)
-            names = np.empty(size, dtype=np.int32)
-            values = np.empty((size, self.values.shape[1]), dtype=np.float32)
+            names, values = np.empty(size, dtype=np.int32), np.empty((size, self.values.shape[1]), dtype=np.float32)
             times, known = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-            address = self._memory.limits.ctypes.data
-            first, count = absorb(address, symbols, knowns, matrix, status, names, values, times, known, first)
+            first, count = _compiled_absorb()(
+                self._address, symbols, knowns, matrix, status, names, values, times, known, first
+            )
             parts.append((names[:count], times[:count], known[:count], values[:count]))
         joined = parts[0] if len(parts) == 1 else tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-        return SecondFeatures(*joined, *(np.flatnonzero(status == why) for why in (LATE, BEHIND, INVALID)))
+        refused = np.flatnonzero(status < 0)
+        return SecondFeatures(*joined, *(refused[status[refused] == why] for why in (LATE, BEHIND, INVALID)))
 
     def _head(self) -> bytes:
         """What a kept state must agree with."""
@@ -193,8 +194,10 @@ class SecondStream:
     def to_bytes(self) -> bytes:
         """Everything needed to go on later: the older states, the rows since, a digest over all."""
         memory, counts = self._memory, self._memory.numbers
-        held = [memory.held[place, : row[HELD_ROWS]] for place, row in enumerate(counts)]
-        rows = [memory.rows[place, : row[HELD_ROWS]].ravel() for place, row in enumerate(counts)]
+        ring = np.arange(memory.held.shape[1])
+        order = [np.roll(ring, -row[OLDEST])[: row[HELD_ROWS]] for row in counts]
+        held = [memory.held[place, own] for place, own in enumerate(order)]
+        rows = [memory.rows[place, own].ravel() for place, own in enumerate(order)]
         parts = (
             counts[:, _KEPT_NUMBERS].astype("<i8").tobytes(),
             np.concatenate(held).astype("<i8").tobytes(),
@@ -228,12 +231,13 @@ class SecondStream:
         rows = np.frombuffer(body, "<f8", total * width, at + held.nbytes).reshape(total, width)
         at += held.nbytes + rows.nbytes
         memory.base[:] = np.frombuffer(body, "<f8", memory.base.size, at).reshape(memory.base.shape)
+        memory.numbers[:] = 0
         memory.numbers[:, _KEPT_NUMBERS] = counts
         ends = np.cumsum(counts[:, 0])
         for place, (end, number) in enumerate(zip(ends, counts[:, 0], strict=True)):
             memory.held[place, :number] = held[end - number : end]
             memory.rows[place, :number] = rows[end - number : end]
-        renew(memory.limits.ctypes.data)
+        renew(self._address)
 
 
 @cache
@@ -241,6 +245,16 @@ def _compiled_push() -> Callable[[int, int, int], int]:
     """The compiled code itself: to look for the form that fits the arguments costs more than an event."""
     compiled_push: Any = push
     entry: Callable[[int, int, int], int] = compiled_push.compile("i8(i8, i8, i8)")
+    return entry
+
+
+@cache
+def _compiled_absorb() -> Callable[..., tuple[int, int]]:
+    """The compiled code itself, as of `push`."""
+    compiled_absorb: Any = absorb
+    entry: Callable[..., tuple[int, int]] = compiled_absorb.compile(
+        "UniTuple(i8, 2)(i8, i4[::1], i8[::1], f8[:, ::1], i8[::1], i4[::1], f4[:, ::1], i8[::1], i8[::1], i8)"
+    )
     return entry
 
 

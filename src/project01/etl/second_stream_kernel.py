@@ -1,129 +1,88 @@
 """The stream over seconds as compiled code: late rows, revisions, and the features of each row.
 
-Each symbol has a state up to date (`live`), two that lie behind (`base`, then `middle`), and the rows taken in since
-`base` in order of time. A row in order moves `live` on. Any other is put in its place, and `live` is computed again
-from the newest state before it. When so many rows have followed `middle` that none before it can be accepted any more,
-it becomes `base`, and `live` becomes `middle`: states are copied, so that no row in order is computed twice.
+Each symbol has a state up to date (`live`), two that lie behind (`base`, then `middle`), and a ring of the rows taken
+in since `base` in order of time. A row in order moves `live` on. Any other is put in its place, and `live` is computed
+again from the newest state before it. When so many rows have followed `middle` that none before it can be accepted any
+more, it becomes `base`, and `live` becomes `middle`: states are copied, so that no row in order is computed twice.
+
+Of many symbols most of the memory a row touches is in no cache, and to wait for it would cost more than the arithmetic.
+So rows in order are taken in by runs: what they will touch is asked for first, by the `reads` of the kernel.
 
 This code is compiled once for all features: it calls their kernel by its address.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias, TypeVar
-
 import numpy as np
-from numba import carray, njit, types
-from numba.core import sigutils
-from numba.extending import intrinsic
+from numba import carray
 from numpy.typing import NDArray
 
 from project01.domain import FloatArray
-from project01.etl.fuse import SIGNATURE, Kernel
-
-Integers: TypeAlias = NDArray[np.int64]
-Singles: TypeAlias = NDArray[np.float32]
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-compiled: Callable[[_Function], _Function] = njit(cache=True, nogil=True, error_model="numpy")
-# As calls these would count references to every array they touch, which costs more than what they do.
-inlined: Callable[[_Function], _Function] = njit(nogil=True, error_model="numpy", forceinline=True)
-_ARGUMENTS, _NOTHING = sigutils.normalize_signature(SIGNATURE)
+from project01.etl.second_stream_memory import (
+    BASE_KNOWN,
+    CAPACITY,
+    FEATURES,
+    GIVEN,
+    HELD_ROWS,
+    INPUTS,
+    KEPT,
+    KERNEL,
+    LIMITS,
+    LIVE_KNOWN,
+    MICROSECONDS,
+    MIDDLE_KNOWN,
+    MIDDLE_ROWS,
+    NEWEST,
+    OLDEST,
+    PLACES,
+    READS,
+    SEEN,
+    STATE,
+    SYMBOL_NUMBERS,
+    SYMBOLS,
+    TOGETHER,
+    WATERMARK,
+    Integers,
+    Memory,
+    Singles,
+    Written,
+    advance_at,
+    compiled,
+    fetch_numbers,
+    inlined,
+    memory_at,
+    pointer_to,
+    written_at,
+)
 
 # What becomes of a row that gives no features: it was late, it came when rows known much later had come, or its time is
 # no whole second, lies behind its knowledge time, or its symbol is none.
 LATE, BEHIND, INVALID = -1, -2, -3
-# Places in the numbers of a symbol: rows held, those of them in `middle`, newest knowledge time seen, greatest
-# knowledge times in the three states.
-HELD_ROWS, MIDDLE_ROWS, SEEN, BASE_KNOWN, MIDDLE_KNOWN, LIVE_KNOWN = range(6)
-SYMBOL_NUMBERS = 6
-# Places in the limits: watermark and time after which a row is final, in microseconds; the kernel's address; then how
-# many symbols, rows a symbol, rows that follow `middle` at most, inputs, features, numbers of state, inputs of the
-# kernel, and rows in the inbox.
-WATERMARK, KEPT, KERNEL, SYMBOLS, CAPACITY, TOGETHER, INPUTS, FEATURES, STATE, GIVEN, PLACES = range(11)
-# Behind the limits stand the addresses of the arrays.
-LIMITS = 11
-ADDRESSES = 12
-MICROSECONDS = 1e6
-
-
-class Memory(NamedTuple):
-    """What a stream knows.
-
-    Attributes:
-        limits: shape (LIMITS,) at least.
-        rows: shape (n_symbols, n_places, n_inputs), rows since `base`.
-        held: shape (n_symbols, n_places), their knowledge times.
-        numbers: shape (n_symbols, SYMBOL_NUMBERS).
-        live: shape (n_symbols, n_state).
-        middle: shape (n_symbols, n_state).
-        base: shape (n_symbols, n_state).
-        plan: shape (3, n): the numbers 0 and 1, the places of the kernel's inputs in a row, those of its results.
-    """
-
-    limits: Integers
-    rows: FloatArray
-    held: Integers
-    numbers: Integers
-    live: FloatArray
-    middle: FloatArray
-    base: FloatArray
-    plan: Integers
-
-
-class Written(NamedTuple):
-    """Where rows of features go, from the start on.
-
-    Attributes:
-        values: shape (n, n_features).
-        times: shape (n,), event times in microseconds.
-        known: shape (n,), knowledge times in microseconds.
-    """
-
-    values: Singles
-    times: Integers
-    known: Integers
-
-
-def address_of(kernel: Kernel) -> int:
-    """Where the compiled function of a kernel begins; it stays there as long as the kernel lives."""
-    compiled_kernel: Any = kernel.advance
-    result = compiled_kernel.get_compile_result(types.void(*_ARGUMENTS))
-    return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _advance_at(typing_context: Any, address: Any, arguments: Any) -> Any:  # noqa: ARG001
-    """Call the kernel at an address; its arguments are a tuple of the types of `SIGNATURE`."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:  # noqa: ARG001
-        kind = context.call_conv.get_function_type(types.void, _ARGUMENTS).as_pointer()
-        function = builder.inttoptr(values[0], kind)
-        given = [builder.extract_value(values[1], place) for place in range(len(_ARGUMENTS))]
-        status, _ = context.call_conv.call_function(builder, function, types.void, _ARGUMENTS, given)
-        with builder.if_then(status.is_error, likely=False):
-            context.call_conv.return_status_propagate(builder, status)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.Tuple(_ARGUMENTS)), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _pointer(typing_context: Any, address: Any) -> Any:  # noqa: ARG001
-    """The address as a pointer."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.inttoptr(values[0], context.get_value_type(signature.return_type))
-
-    return types.voidptr(types.int64), generate
+# Rows of a batch that are taken in together, so that the memory of one is on its way while another is computed.
+RUN = 32
 
 
 @inlined
-def _run_row(row: FloatArray, states: FloatArray, symbol: int, values: Singles, memory: Memory) -> None:
+def _run_rows(
+    count: int, rows: FloatArray, states: FloatArray, which: Integers, values: Singles, memory: Memory
+) -> None:
+    """Move states on by a row each: row i, behind row i - 1, that of the symbol which[i]; all at one after another."""
+    at, plan = memory.limits, memory.plan
+    columns, slots = plan[1, : at[GIVEN]], plan[2, : at[FEATURES]]
+    arguments = (plan[0], 0, count, rows, columns, at[INPUTS], states, which, 0, values, slots, at[FEATURES])
+    advance_at(at[KERNEL], arguments)
+
+
+@inlined
+def _run_row(row: FloatArray, symbol: int, values: Singles, memory: Memory) -> None:
     """Move one symbol's state on by one row."""
-    given, features = memory.limits[GIVEN], memory.limits[FEATURES]
-    one_row, columns, slots = memory.plan[0, :2], memory.plan[1, :given], memory.plan[2, :features]
-    inputs, out = row.reshape((len(row), 1)), values.reshape((len(values), 1))
-    state = states[symbol : symbol + 1]
-    _advance_at(memory.limits[KERNEL], (one_row, 0, 1, inputs, columns, slots, state, 0, out))
+    _run_rows(1, row, memory.live[symbol : symbol + 1], memory.plan[0], values, memory)
+
+
+@inlined
+def slot_of(symbol: int, number: int, memory: Memory) -> int:
+    """Where among the places of a symbol its held row of this number stands, the oldest being 0."""
+    slot = int(memory.numbers[symbol, OLDEST]) + number
+    capacity = memory.limits[CAPACITY]
+    return slot if slot < capacity else slot - capacity
 
 
 @inlined
@@ -143,10 +102,11 @@ def replay(symbol: int, first: int, memory: Memory, out: Written) -> int:
     memory.live[symbol] = memory.middle[symbol] if first >= middle else memory.base[symbol]
     newest = numbers[MIDDLE_KNOWN] if first >= middle else numbers[BASE_KNOWN]
     for number in range(start, count):
-        newest = max(newest, memory.held[symbol, number])
+        slot = slot_of(symbol, number, memory)
+        newest = max(newest, memory.held[symbol, slot])
         to = max(number - first, 0)
-        _run_row(memory.rows[symbol, number], memory.live, symbol, out.values[to], memory)
-        out.times[to] = int(memory.rows[symbol, number, 0] * MICROSECONDS)
+        _run_row(memory.rows[symbol, slot], symbol, out.values[to], memory)
+        out.times[to] = int(memory.rows[symbol, slot, 0] * MICROSECONDS)
         out.known[to] = newest
         if number + 1 == middle:
             keep_middle(symbol, middle, newest, memory)
@@ -162,9 +122,7 @@ def move_on(symbol: int, memory: Memory) -> None:
     if moved > 0:
         memory.base[symbol] = memory.middle[symbol]
         numbers[BASE_KNOWN] = numbers[MIDDLE_KNOWN]
-        for number in range(moved, count):
-            memory.rows[symbol, number - moved] = memory.rows[symbol, number]
-            memory.held[symbol, number - moved] = memory.held[symbol, number]
+        numbers[OLDEST] = slot_of(symbol, moved, memory)
         numbers[HELD_ROWS] = count - moved
     keep_middle(symbol, count - moved, numbers[LIVE_KNOWN], memory)
 
@@ -196,27 +154,30 @@ def refusal(symbol: int, time: float, knowledge: int, memory: Memory) -> int:
 
 @inlined
 def place_row(symbol: int, row: FloatArray, knowledge: int, memory: Memory) -> int:
-    """Put a row in its place among those held, or over the one of its second; the place, or -1 if that one stands."""
-    rows, held = memory.rows[symbol], memory.held[symbol]
-    count = int(memory.numbers[symbol, HELD_ROWS])
-    place = count
-    while place > 0 and rows[place - 1, 0] >= row[0]:
-        place -= 1
-    if place < count and rows[place, 0] == row[0]:
-        if knowledge < held[place] or (knowledge == held[place] and not outranks(row, rows[place])):
+    """Put a row in its place among those held, or over the one of its second; its number, or -1 if that one stands."""
+    rows, held, numbers = memory.rows[symbol], memory.held[symbol], memory.numbers[symbol]
+    count = int(numbers[HELD_ROWS])
+    number = count
+    while number > 0 and rows[slot_of(symbol, number - 1, memory), 0] >= row[0]:
+        number -= 1
+    slot = slot_of(symbol, number, memory)
+    if number < count and rows[slot, 0] == row[0]:
+        if knowledge < held[slot] or (knowledge == held[slot] and not outranks(row, rows[slot])):
             return -1
     else:
-        for number in range(count, place, -1):
-            rows[number] = rows[number - 1]
-            held[number] = held[number - 1]
-        memory.numbers[symbol, HELD_ROWS] = count + 1
-        if place < memory.numbers[symbol, MIDDLE_ROWS]:
-            memory.numbers[symbol, MIDDLE_ROWS] += 1
+        for later in range(count, number, -1):
+            to, source = slot_of(symbol, later, memory), slot_of(symbol, later - 1, memory)
+            rows[to] = rows[source]
+            held[to] = held[source]
+        numbers[HELD_ROWS] = count + 1
+        if number < numbers[MIDDLE_ROWS]:
+            numbers[MIDDLE_ROWS] += 1
     for column in range(len(row)):
         # -0.0 becomes 0.0: the two count as the same value, so they must not give different features.
-        rows[place, column] = row[column] + 0.0
-    held[place] = knowledge
-    return place
+        rows[slot, column] = row[column] + 0.0
+    held[slot] = knowledge
+    numbers[NEWEST] = max(numbers[NEWEST], int(row[0] * MICROSECONDS))
+    return number
 
 
 @inlined
@@ -230,12 +191,12 @@ def take(symbol: int, row: FloatArray, knowledge: int, memory: Memory, out: Writ
     if numbers[HELD_ROWS] - numbers[MIDDLE_ROWS] == memory.limits[TOGETHER]:
         move_on(symbol, memory)
     count = numbers[HELD_ROWS]
-    place = place_row(symbol, row, knowledge, memory)
-    if place < 0:
+    number = place_row(symbol, row, knowledge, memory)
+    if number < 0:
         return 0
-    if place < count:
-        return replay(symbol, place, memory, out)
-    _run_row(memory.rows[symbol, place], memory.live, symbol, out.values[0], memory)
+    if number < count:
+        return replay(symbol, number, memory, out)
+    _run_row(memory.rows[symbol, slot_of(symbol, number, memory)], symbol, out.values[0], memory)
     numbers[LIVE_KNOWN] = max(numbers[LIVE_KNOWN], knowledge)
     out.times[0] = int(row[0] * MICROSECONDS)
     out.known[0] = numbers[LIVE_KNOWN]
@@ -243,30 +204,65 @@ def take(symbol: int, row: FloatArray, knowledge: int, memory: Memory, out: Writ
 
 
 @inlined
-def memory_at(address: int) -> Memory:
-    """The arrays of a stream, found by their addresses, which stand behind the limits."""
-    at = carray(_pointer(address), LIMITS + ADDRESSES, np.int64)
-    symbols, capacity = at[SYMBOLS], at[CAPACITY]
-    return Memory(
-        at,
-        carray(_pointer(at[LIMITS]), (symbols, capacity, at[INPUTS]), np.float64),
-        carray(_pointer(at[LIMITS + 1]), (symbols, capacity), np.int64),
-        carray(_pointer(at[LIMITS + 2]), (symbols, SYMBOL_NUMBERS), np.int64),
-        carray(_pointer(at[LIMITS + 3]), (symbols, at[STATE]), np.float64),
-        carray(_pointer(at[LIMITS + 4]), (symbols, at[STATE]), np.float64),
-        carray(_pointer(at[LIMITS + 5]), (symbols, at[STATE]), np.float64),
-        carray(_pointer(at[LIMITS + 6]), (3, max(at[INPUTS], at[FEATURES])), np.int64),
-    )
+def _fetch_symbols(place: int, count: int, symbols: NDArray[np.int32], memory: Memory) -> None:
+    """Ask for what the rows of a run touch first, and tell where the rest lies."""
+    at = memory.limits
+    for symbol in symbols[place : place + count]:
+        if 0 <= symbol < at[SYMBOLS]:
+            fetch_numbers(at[LIMITS + 2] + 8 * SYMBOL_NUMBERS * symbol, SYMBOL_NUMBERS)
+    for symbol in symbols[place : place + count]:
+        if 0 <= symbol < at[SYMBOLS]:
+            free = at[CAPACITY] * symbol + slot_of(symbol, memory.numbers[symbol, HELD_ROWS], memory)
+            fetch_numbers(at[LIMITS] + 8 * at[INPUTS] * free, at[INPUTS])
+            fetch_numbers(at[LIMITS + 1] + 8 * free, 1)
+            for read in range(at[READS]):
+                if memory.reads[read, 2] == 0:
+                    start = at[STATE] * symbol + memory.reads[read, 0]
+                    fetch_numbers(at[LIMITS + 3] + 8 * start, memory.reads[read, 1])
 
 
 @inlined
-def written_at(values: int, times: int, known: int, rows: int, features: int) -> Written:
-    """Arrays for rows of features, found by their addresses."""
-    return Written(
-        carray(_pointer(values), (rows, features), np.float32),
-        carray(_pointer(times), rows, np.int64),
-        carray(_pointer(known), rows, np.int64),
-    )
+def _fetch_states(which: Integers, memory: Memory) -> None:
+    """Ask for what the next row of each of these symbols touches at places that its state holds."""
+    at = memory.limits
+    for symbol in which:
+        for read in range(at[READS]):
+            if memory.reads[read, 2] == 1:
+                start = at[STATE] * symbol + int(memory.live[symbol, memory.reads[read, 0]])
+                fetch_numbers(at[LIMITS + 3] + 8 * start, memory.reads[read, 1])
+
+
+@inlined
+def _append(symbol: int, row: FloatArray, knowledge: int, ready: FloatArray, memory: Memory) -> bool:
+    """Hold a row that is accepted, behind all of its symbol, and needs no state to be copied; whether it is such."""
+    numbers = memory.numbers[symbol]
+    count = numbers[HELD_ROWS]
+    if refusal(symbol, row[0], knowledge, memory) != 0 or int(row[0] * MICROSECONDS) <= numbers[NEWEST]:
+        return False
+    if count - numbers[MIDDLE_ROWS] == memory.limits[TOGETHER]:
+        return False
+    slot = slot_of(symbol, count, memory)
+    held = memory.rows[symbol, slot]
+    for column in range(len(ready)):
+        # -0.0 becomes 0.0, as in `place_row`.
+        ready[column] = held[column] = row[column] + 0.0
+    memory.held[symbol, slot] = knowledge
+    numbers[HELD_ROWS] = count + 1
+    numbers[NEWEST] = int(row[0] * MICROSECONDS)
+    numbers[SEEN] = max(numbers[SEEN], knowledge)
+    numbers[LIVE_KNOWN] = max(numbers[LIVE_KNOWN], knowledge)
+    return True
+
+
+@compiled
+def take_at(address: int, symbol: int, row: int, knowledge: int, values: int, times: int, known: int) -> int:
+    """As `take`, with the addresses of the stream's memory, of the row, and of where its features go."""
+    memory = memory_at(address)
+    at = memory.limits
+    if not 0 <= symbol < at[SYMBOLS]:
+        return INVALID
+    out = written_at(values, times, known, at[CAPACITY], at[FEATURES])
+    return take(symbol, carray(pointer_to(row), at[INPUTS], np.float64), knowledge, memory, out)
 
 
 @compiled
@@ -284,29 +280,48 @@ def absorb(  # noqa: PLR0913, PLR0917
 ) -> tuple[int, int]:
     """Take in the rows from `first` on until they end or `values` may be full; the next one, and the rows written.
 
-    Arrays found by address are counted by nobody, which counts here: it is done for each row.
+    Rows that follow all others of their symbol are taken in by runs: all are held, then all are computed.
     """
     memory = memory_at(address)
-    features, inputs = memory.limits[FEATURES], memory.limits[INPUTS]
-    capacity, width = memory.limits[CAPACITY], 4 * features
+    at = memory.limits
+    features, inputs = at[FEATURES], at[INPUTS]
+    ready, which = np.empty((RUN, inputs)), np.empty(RUN, dtype=np.int64)
+    place = asked = first
     written = 0
-    for place in range(first, len(symbols)):
-        if written + capacity > len(times):
-            return place, written
-        found = INVALID
-        symbol = symbols[place]
-        if 0 <= symbol < memory.limits[SYMBOLS]:
-            out = written_at(
-                values.ctypes.data + written * width, times.ctypes.data + written * 8, known.ctypes.data + written * 8,
-                capacity, features,
+    while place < len(symbols) and written + at[CAPACITY] <= len(times):
+        if place == asked:
+            asked = min(place + RUN, len(symbols))
+            _fetch_symbols(place, asked - place, symbols, memory)
+        run = asked - place
+        count = 0
+        while count < run:
+            symbol = symbols[place + count]
+            if not 0 <= symbol < at[SYMBOLS]:
+                break
+            if not _append(symbol, matrix[place + count], knowns[place + count], ready[count], memory):
+                break
+            which[count] = names[written + count] = symbol
+            times[written + count] = memory.numbers[symbol, NEWEST]
+            known[written + count] = memory.numbers[symbol, LIVE_KNOWN]
+            status[place + count] = 1
+            count += 1
+        if count > 0:
+            _fetch_states(which[:count], memory)
+            rest = values[written:].reshape(-1)
+            _run_rows(count, ready.reshape(-1), memory.live, which, rest, memory)
+            place += count
+            written += count
+        if count < run:
+            found = take_at(
+                address, symbols[place], matrix.ctypes.data + place * inputs * 8, knowns[place],
+                values.ctypes.data + written * 4 * features, times.ctypes.data + written * 8,
+                known.ctypes.data + written * 8,
             )  # fmt: skip
-            row = carray(_pointer(matrix.ctypes.data + place * inputs * 8), inputs, np.float64)
-            found = take(symbol, row, knowns[place], memory, out)
-        status[place] = found
-        for emitted in range(max(found, 0)):
-            names[written + emitted] = symbol
-        written += max(found, 0)
-    return len(symbols), written
+            status[place] = found
+            names[written : written + max(found, 0)] = symbols[place]
+            written += max(found, 0)
+            place += 1
+    return place, written
 
 
 @compiled
@@ -319,6 +334,9 @@ def renew(address: int) -> None:
         middle = memory.numbers[symbol, MIDDLE_ROWS]
         memory.middle[symbol] = memory.base[symbol]
         memory.numbers[symbol, MIDDLE_KNOWN] = memory.numbers[symbol, BASE_KNOWN]
+        count = memory.numbers[symbol, HELD_ROWS]
+        newest = memory.rows[symbol, slot_of(symbol, count - 1, memory), 0] if count > 0 else 0.0
+        memory.numbers[symbol, NEWEST] = int(newest * MICROSECONDS)
         replay(symbol, middle - 1 if middle > 0 else 0, memory, out)
 
 
@@ -330,8 +348,8 @@ def push(address: int, symbol: int, place: int) -> int:
     """
     memory = memory_at(address)
     at = memory.limits
-    if not (0 <= symbol < at[SYMBOLS] and 0 <= place < at[PLACES]):
+    if not 0 <= place < at[PLACES]:
         return INVALID
-    out = written_at(at[LIMITS + 7], at[LIMITS + 8], at[LIMITS + 9], at[CAPACITY], at[FEATURES])
-    row = carray(_pointer(at[LIMITS + 10]), (at[PLACES], at[INPUTS]), np.float64)[place]
-    return take(symbol, row, carray(_pointer(at[LIMITS + 11]), at[PLACES], np.int64)[place], memory, out)
+    knowledge = carray(pointer_to(at[LIMITS + 11]), at[PLACES], np.int64)[place]
+    row = at[LIMITS + 10] + 8 * at[INPUTS] * place
+    return take_at(address, symbol, row, knowledge, at[LIMITS + 7], at[LIMITS + 8], at[LIMITS + 9])

@@ -16,6 +16,8 @@ from project01.domain import FloatArray
 SESSIONS_PER_YEAR = 252
 # A spread below this share of the level is rounding, not movement.
 FLAT = 1e-12
+# Bits of a place in a ring. Taken with them it cannot be negative, so that compiled code does not ask whether it is.
+PLACE = 0xFFFF_FFFF
 
 
 def sliding_sum(state: FloatArray, at: int, window: int, value: float) -> float:
@@ -25,7 +27,7 @@ def sliding_sum(state: FloatArray, at: int, window: int, value: float) -> float:
     state[at + 2] its sum; then the ring: values of the present block, and beyond them the tail sums of the former one.
     """
     ring = at + 3
-    place = int(state[at + 1])
+    place = int(state[at + 1]) & PLACE
     state[ring + place] = value
     head = state[at + 2] + value
     place += 1
@@ -48,7 +50,7 @@ def sliding_sum(state: FloatArray, at: int, window: int, value: float) -> float:
 def sliding_squares(state: FloatArray, at: int, window: int, value: float) -> tuple[float, float]:
     """Sums of the last `window` values and of their squares, as `sliding_sum`. State: 2 `window` + 4 numbers."""
     ring = at + 4
-    place = int(state[at + 1])
+    place = int(state[at + 1]) & PLACE
     here = ring + 2 * place
     state[here] = value
     state[here + 1] = value * value
@@ -81,7 +83,7 @@ def sliding_products(
     As `sliding_sum`. State: 5 `window` + 7 numbers.
     """
     ring = at + 7
-    place = int(state[at + 1])
+    place = int(state[at + 1]) & PLACE
     here = ring + 5 * place
     state[here] = own
     state[here + 1] = market
@@ -92,9 +94,25 @@ def sliding_products(
         state[at + 2 + column] += state[here + column]
     place += 1
     if place == window:
+        # Sums held outside the array, which compiled code would otherwise read back at every turn.
+        own, market, product, market_square, own_square = (
+            state[here],
+            state[here + 1],
+            state[here + 2],
+            state[here + 3],
+            state[here + 4],
+        )
         for back in range(ring + 5 * window - 10, ring - 1, -5):
-            for column in range(5):
-                state[back + column] += state[back + 5 + column]
+            own += state[back]
+            market += state[back + 1]
+            product += state[back + 2]
+            market_square += state[back + 3]
+            own_square += state[back + 4]
+            state[back] = own
+            state[back + 1] = market
+            state[back + 2] = product
+            state[back + 3] = market_square
+            state[back + 4] = own_square
         state[at] = 1.0
         state[at + 1] = 0.0
         for column in range(5):
@@ -115,7 +133,7 @@ def sliding_products(
 
 def lagged(state: FloatArray, at: int, window: int, value: float) -> float:
     """The value `window` bars ago; NaN until there is one. State: `window` + 2 numbers."""
-    place = int(state[at + 1])
+    place = int(state[at + 1]) & PLACE
     before = state[at + 2 + place] if state[at] > 0.0 else math.nan
     state[at + 2 + place] = value
     place += 1
@@ -143,7 +161,7 @@ def past_return(state: FloatArray, at: int, window: int, close: float) -> float:
 
 def skipping_return(state: FloatArray, at: int, window: int, skipped: int, close: float) -> float:
     """Return from `window` bars ago to `skipped` bars ago. State: `window` + 2 numbers."""
-    place = int(state[at + 1])
+    place = int(state[at + 1]) & PLACE
     before = lagged(state, at, window, close)
     recent = place - skipped
     if recent < 0:

@@ -50,6 +50,11 @@ DERIVED_SECOND = (
     Derived(name="traded", needs=("close",), description="1 if the second has a price, else 0."),
     Derived(name="log_return", needs=("close",), description=f"Logarithm of close over the price before{_TRADED}."),
     Derived(
+        name="neighbour_product",
+        needs=("close",),
+        description=f"Product of the sizes of log_return and of the one before{_TRADED}; missing until there are two.",
+    ),
+    Derived(
         name="dollar_volume", needs=("volume", "vwap", "close"), description="Volume times vwap (else close), USD."
     ),
     Derived(name="mid", needs=("bid", "ask"), description="Mean of bid and ask; missing while they are crossed."),

@@ -1,0 +1,167 @@
+"""What a stream over seconds knows, as compiled code finds it: arrays by their addresses, the kernel by its own.
+
+numba keeps what it made of `second_stream_kernel` for as long as that file stays as it is: touch it with this one.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+import numpy as np
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.core import sigutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from project01.domain import FloatArray
+from project01.etl.fuse import Kernel
+from project01.etl.kernel_source import SIGNATURE
+
+Integers: TypeAlias = NDArray[np.int64]
+Singles: TypeAlias = NDArray[np.float32]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+compiled: Callable[[_Function], _Function] = njit(cache=True, nogil=True, error_model="numpy")
+# As calls these would count references to every array they touch, which costs more than what they do.
+inlined: Callable[[_Function], _Function] = njit(nogil=True, error_model="numpy", forceinline=True)
+_ARGUMENTS, _NOTHING = sigutils.normalize_signature(SIGNATURE)
+
+# Places in the numbers of a symbol: rows held, those of them in `middle`, newest knowledge time seen, greatest
+# knowledge times in the three states, the newest event time, and the place of the oldest row, which others follow
+# round the end.
+HELD_ROWS, MIDDLE_ROWS, SEEN, BASE_KNOWN, MIDDLE_KNOWN, LIVE_KNOWN, NEWEST, OLDEST = range(8)
+# As many as a line of memory holds.
+SYMBOL_NUMBERS = 8
+# Places in the limits: watermark and time after which a row is final, in microseconds; the kernel's address; then how
+# many symbols, rows a symbol, rows that follow `middle` at most, inputs, features, numbers of state, inputs of the
+# kernel, rows in the inbox, parts of the state that an event touches, and numbers of a plan.
+WATERMARK, KEPT, KERNEL, SYMBOLS, CAPACITY, TOGETHER, INPUTS, FEATURES, STATE, GIVEN, PLACES, READS, PLAN = range(13)
+# Behind the limits stand the addresses of the arrays.
+LIMITS = 13
+ADDRESSES = 13
+MICROSECONDS = 1e6
+# Bytes that come from memory together.
+LINE = 64
+
+
+class Memory(NamedTuple):
+    """What a stream knows.
+
+    Attributes:
+        limits: shape (LIMITS,) at least.
+        rows: shape (n_symbols, n_places, n_inputs), rows since `base`, a ring for each symbol.
+        held: shape (n_symbols, n_places), their knowledge times.
+        numbers: shape (n_symbols, SYMBOL_NUMBERS).
+        live: shape (n_symbols, n_state).
+        middle: shape (n_symbols, n_state).
+        base: shape (n_symbols, n_state).
+        plan: shape (3, n): the numbers from 0 on, the places of the kernel's inputs in a row, those of its results.
+        reads: shape (n_reads, 3), the kernel's `reads`.
+    """
+
+    limits: Integers
+    rows: FloatArray
+    held: Integers
+    numbers: Integers
+    live: FloatArray
+    middle: FloatArray
+    base: FloatArray
+    plan: Integers
+    reads: Integers
+
+
+class Written(NamedTuple):
+    """Where rows of features go, from the start on.
+
+    Attributes:
+        values: shape (n, n_features).
+        times: shape (n,), event times in microseconds.
+        known: shape (n,), knowledge times in microseconds.
+    """
+
+    values: Singles
+    times: Integers
+    known: Integers
+
+
+def address_of(kernel: Kernel) -> int:
+    """Where the compiled function of a kernel begins; it stays there as long as the kernel lives."""
+    compiled_kernel: Any = kernel.advance
+    result = compiled_kernel.get_compile_result(types.void(*_ARGUMENTS))
+    return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def advance_at(typing_context: Any, address: Any, arguments: Any) -> Any:  # noqa: ARG001
+    """Call the kernel at an address; its arguments are a tuple of the types of `SIGNATURE`."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:  # noqa: ARG001
+        kind = context.call_conv.get_function_type(types.void, _ARGUMENTS).as_pointer()
+        function = builder.inttoptr(values[0], kind)
+        given = [builder.extract_value(values[1], place) for place in range(len(_ARGUMENTS))]
+        status, _ = context.call_conv.call_function(builder, function, types.void, _ARGUMENTS, given)
+        with builder.if_then(status.is_error, likely=False):
+            context.call_conv.return_status_propagate(builder, status)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.Tuple(_ARGUMENTS)), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def pointer_to(typing_context: Any, address: Any) -> Any:  # noqa: ARG001
+    """The address as a pointer."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.inttoptr(values[0], context.get_value_type(signature.return_type))
+
+    return types.voidptr(types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _fetch(typing_context: Any, address: Any) -> Any:  # noqa: ARG001
+    """Ask the processor for the line of memory at an address, without waiting for it."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:  # noqa: ARG001
+        flag, pointer = context.get_value_type(types.int32), context.get_value_type(types.voidptr)
+        kind = ir.FunctionType(ir.VoidType(), (pointer, flag, flag, flag))
+        function = builder.module.declare_intrinsic("llvm.prefetch", (pointer,), kind)
+        # To be written, too; to be kept in all caches; data.
+        builder.call(function, (builder.inttoptr(values[0], pointer), flag(1), flag(3), flag(1)))
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@inlined
+def fetch_numbers(address: int, count: int) -> None:
+    """Ask for the memory of so many numbers from an address on."""
+    for offset in range(0, 8 * count, LINE):
+        _fetch(address + offset)
+    _fetch(address + 8 * count - 1)
+
+
+@inlined
+def memory_at(address: int) -> Memory:
+    """The arrays of a stream, found by their addresses, which stand behind the limits."""
+    at = carray(pointer_to(address), LIMITS + ADDRESSES, np.int64)
+    symbols, capacity = at[SYMBOLS], at[CAPACITY]
+    return Memory(
+        at,
+        carray(pointer_to(at[LIMITS]), (symbols, capacity, at[INPUTS]), np.float64),
+        carray(pointer_to(at[LIMITS + 1]), (symbols, capacity), np.int64),
+        carray(pointer_to(at[LIMITS + 2]), (symbols, SYMBOL_NUMBERS), np.int64),
+        carray(pointer_to(at[LIMITS + 3]), (symbols, at[STATE]), np.float64),
+        carray(pointer_to(at[LIMITS + 4]), (symbols, at[STATE]), np.float64),
+        carray(pointer_to(at[LIMITS + 5]), (symbols, at[STATE]), np.float64),
+        carray(pointer_to(at[LIMITS + 6]), (3, at[PLAN]), np.int64),
+        carray(pointer_to(at[LIMITS + 12]), (at[READS], 3), np.int64),
+    )
+
+
+@inlined
+def written_at(values: int, times: int, known: int, rows: int, features: int) -> Written:
+    """Arrays for rows of features, found by their addresses."""
+    return Written(
+        carray(pointer_to(values), (rows, features), np.float32),
+        carray(pointer_to(times), rows, np.int64),
+        carray(pointer_to(known), rows, np.int64),
+    )
