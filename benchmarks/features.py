@@ -1,34 +1,53 @@
-"""Speed and memory of 25 daily features together, beside the limit of a bare loop and pandas by column.
+"""Speed and memory of 25 daily features together, beside other libraries and a fused loop, in the same run.
 
-Run: python benchmarks/features.py [symbols] [sessions]
+Run: python benchmarks/features.py [symbols] [sessions] [--rounds 5] [--peers PYTHON]
 
-Prints rows a second of: the compiled features alone (one thread and two), the whole of `compute_features` (market,
-inputs, output table), a bare compiled loop over the same arithmetic without windows' upkeep, one that only reads the
-inputs and writes 25 outputs, the stream one bar at a time, and pandas. Random walks; nothing is read or written.
+Rows a second of the compiled features alone (one thread and two) and of the whole of `compute_features` (market,
+inputs, output table); of TA-Lib, Polars and pandas; of vectorbt and pandas-ta-classic, if `--peers` is an interpreter
+that has them; of a bare fused loop, and of a loop that only reads the inputs and writes 25 outputs. All take their
+turns in each round, so that a busy machine disturbs them alike. Then, on one symbol, that features of the same
+definition are the same number. Random walks; SIMULATED. Qlib stands beside its own features in `alpha158.py`.
 """
 
-import resource
-import sys
+import argparse
+import os
+import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import numba
 import numpy as np
-import pandas as pd
 import polars as pl
+import psutil
 from numpy.typing import NDArray
 
+from alpha158 import Peak, watched  # beside this file
+from features_fused import copied, fused  # beside this file
 from project01.domain import FloatArray, trading_calendar
 from project01.etl import Inputs, StreamState, bar_inputs, compute_features, feature_set, prepare_bars
-from project01.etl.engine import _starts, advance
-from project01.etl.fuse import Fused, kernel_for
+from project01.etl.engine import _starts
+from project01.etl.fuse import kernel_for
 
 DAILY = tuple(
     feature
     for feature in feature_set("core")
     if feature.kind == "series" and feature.group not in {"calendar", "macro"}
 )
+OHLCV = ("open", "high", "low", "close", "volume")
 PANDAS_SYMBOLS = 40
+PEER = Path(__file__).with_name("features_peer.py")
+PEERS = ("vectorbt", "pandas_ta_classic")
+# float32 keeps 24 bits, 6e-8; the rest is what sums that subtract lose.
+TOLERANCE = 1e-6
+COMPUTED = """TA-Lib: ROCP (7), SMA (4), RSI, MACD, BBANDS (2 of its 3), ATR, STDDEV of returns (2) and of volume, SMA
+of squared log ranges, LN of dollars traded, SMA of absolute return over dollars, DIV for the gap, BETA, CORREL; not
+finished, as the distance from a mean is. Polars, pandas: our 25. vectorbt: MA (4), MSTD (3), BBANDS (2), RSI, MACD.
+pandas-ta-classic: as TA-Lib, by its own code; a slope and a variance over 252 in place of the two of the market.
+Fused loop: 17 compensated means and 8 strength indices of the close."""
+Values = dict[str, Any]
 
 
 def market(symbols: int, sessions: int) -> pl.DataFrame:
@@ -52,157 +71,240 @@ def market(symbols: int, sessions: int) -> pl.DataFrame:
     )
 
 
-@numba.njit(nogil=True, error_model="numpy")
-def copy_through(inputs: FloatArray, out: FloatArray) -> None:
-    """Read what the features read and write as much as they write: what memory alone allows."""
-    for row in range(inputs.shape[1]):
-        total = 0.0
-        for column in range(7):
-            total += inputs[column, row]
-        for column in range(out.shape[0]):
-            out[column, row] = total
+@dataclass
+class Contender:
+    """Something timed in each round.
+
+    Attributes:
+        name: what it is.
+        features: how many it computes.
+        rows: bars it goes through.
+        threads: on which of our rates it is measured.
+        work: one run.
+        remark: what is not equal.
+        seconds: least of the rounds.
+        processor: least processor time of the rounds, of all threads; what a busy machine disturbs least.
+        peak: most memory of the process while it ran, in bytes.
+    """
+
+    name: str
+    features: int
+    rows: int
+    threads: int
+    work: Callable[[], object]
+    remark: str = ""
+    seconds: float = float("inf")
+    processor: float = float("inf")
+    peak: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Rows a second."""
+        return self.rows / self.seconds
+
+    def run(self) -> None:
+        """One round; memory in one of its own, which is not timed."""
+        if not self.peak:
+            watch = Peak(os.getpid())
+            self.work()
+            self.peak = max(psutil.Process().memory_info().rss, watch.stop())
+        started, used = time.perf_counter(), time.process_time()
+        self.work()
+        self.seconds = min(self.seconds, time.perf_counter() - started)
+        self.processor = min(self.processor, time.process_time() - used)
 
 
-@numba.njit(nogil=True, error_model="numpy")
-def bare_loop(inputs: FloatArray, starts: FloatArray, out: FloatArray) -> None:
-    """25 windows over the closes, each a sum that adds and subtracts: what a loop without rules or care costs."""
-    windows = (
-        5,
-        10,
-        14,
-        20,
-        21,
-        21,
-        21,
-        26,
-        42,
-        60,
-        63,
-        63,
-        100,
-        120,
-        126,
-        126,
-        150,
-        180,
-        200,
-        200,
-        220,
-        252,
-        252,
-        252,
-        252,
-    )
-    for instrument in range(len(starts) - 1):
-        sums = np.zeros(25)
-        first = starts[instrument]
-        for row in range(first, starts[instrument + 1]):
-            close = inputs[3, row] * inputs[5, row]
-            for column in range(25):
-                window = windows[column]
-                sums[column] += close
-                if row - window >= first:
-                    sums[column] -= inputs[3, row - window] * inputs[5, row - window]
-                out[column, row] = close / (sums[column] / window) - 1.0 if row - first + 1 >= window else np.nan
+def on_threads(work: Callable[[int, int], object], count: int, threads: int) -> None:
+    """Instruments `first` to `last` on each thread; an error of any is raised."""
+    edges = np.linspace(0, count, threads + 1).astype(int).tolist()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, edges[:-1], edges[1:]))
 
 
-def pandas_by_column(bars: pl.DataFrame) -> pd.DataFrame:
-    """The same 25 features, one symbol at a time, the way they are usually written."""
-    parts = []
-    wide = bars.to_pandas()
-    move = wide.groupby("symbol")["close"].pct_change()
-    wide["market"] = move.groupby(wide["session"]).transform("mean")
-    for _, own in wide.groupby("symbol"):
-        parts.append(_pandas_symbol(own))
-    return pd.concat(parts)
+def ours(bars: pl.DataFrame, given: Inputs, starts: NDArray[np.int64]) -> list[Contender]:
+    kernel, names = kernel_for(DAILY), [feature.name for feature in DAILY]
+
+    plan, count = kernel.plan(given.names, names), len(starts) - 1
+    # Made once, as for TA-Lib and the fused loop: a new table costs its pages, which `compute_features` pays.
+    states, out = np.zeros((count, kernel.state_size)), np.empty((len(names), bars.height), dtype=np.float32)
+
+    def turn(first: int, last: int) -> None:
+        states[first:last] = 0.0
+        plan.advance(starts, first, last, given.matrix, states, out)
+
+    def alone(threads: int) -> None:
+        on_threads(turn, count, threads)
+
+    rows = bars.height
+    return [
+        Contender("ours, compiled features", len(DAILY), rows, 1, lambda: alone(1)),
+        Contender("ours, compiled features", len(DAILY), rows, 2, lambda: alone(2)),
+        Contender(
+            "ours, compute_features", len(DAILY), rows, 2, lambda: compute_features(bars, DAILY, threads=2),
+            "market, inputs and output table too",
+        ),
+    ]  # fmt: skip
 
 
-def _pandas_symbol(own: pd.DataFrame) -> pd.DataFrame:
-    close, high, low, volume, index = own["close"], own["high"], own["low"], own["volume"], own["market"]
-    previous = close.shift()
-    log, move = np.log(close / previous), close / previous - 1
-    found = {f"ret_{n}": close / close.shift(n) - 1 for n in (1, 5, 21, 63, 126, 252)}
-    found["mom_12_1"] = close.shift(21) / close.shift(252) - 1
-    found |= {f"dist_sma_{n}": close / close.rolling(n).mean() - 1 for n in (5, 20, 60, 200)}
-    gain = (close - previous).clip(lower=0).ewm(alpha=1 / 14, adjust=False).mean()
-    loss = (previous - close).clip(lower=0).ewm(alpha=1 / 14, adjust=False).mean()
-    found["rsi_14"] = 100 * gain / (gain + loss)
-    line = close.ewm(span=12, adjust=False).mean() - close.ewm(span=26, adjust=False).mean()
-    found["macd_hist"] = (line - line.ewm(span=9, adjust=False).mean()) / close
-    mean, spread = close.rolling(20).mean(), close.rolling(20).std(ddof=0)
-    found["bollinger_b_20"] = (close - mean + 2 * spread) / (4 * spread)
-    found["bollinger_width_20"] = 4 * spread / mean
-    true_range = np.maximum(high - low, np.maximum((high - previous).abs(), (low - previous).abs()))
-    found["atr_14"] = true_range.ewm(alpha=1 / 14, adjust=False).mean() / close
-    found |= {f"realised_vol_{n}": log.rolling(n).std() * np.sqrt(252) for n in (21, 63)}
-    found["parkinson_vol_21"] = np.sqrt((np.log(high / low) ** 2).rolling(21).mean() * 252 / (4 * np.log(2)))
-    found["volume_z_20"] = (volume - volume.rolling(20).mean()) / volume.rolling(20).std()
-    found["log_dollar_volume"] = np.log(close * volume)
-    found["amihud_21"] = np.log10(1e6 * (log.abs() / (close * volume)).rolling(21).mean())
-    found["overnight_gap"] = own["open"] / previous - 1
-    slope = move.rolling(252).cov(index) / index.rolling(252).var()
-    found["beta_252"] = slope
-    left = (move.rolling(252).sum() - move.rolling(21).sum()) - slope * (
-        index.rolling(252).sum() - index.rolling(21).sum()
-    )
-    unexplained = move.rolling(252).var() - slope**2 * index.rolling(252).var()
-    found["residual_momentum"] = left / np.sqrt(unexplained * 231)
-    return pd.DataFrame(found)
+def limits(given: Inputs, starts: NDArray[np.int64]) -> list[Contender]:
+    """The fused loop and what memory alone allows, both compiled on their first, untimed run."""
+    inputs, loop, rows = given.matrix, fused(), given.matrix.shape[1]
+    by_row, by_column = np.empty((rows, 25), dtype=np.float32), np.empty((25, rows), dtype=np.float32)
+    count = len(starts) - 1
+
+    def turn(threads: int) -> None:
+        on_threads(lambda first, last: loop(starts, first, last, inputs, by_row), count, threads)
+
+    plain = "no missing values, no choice, no columns"
+    return [
+        Contender("fused numba loop", 25, rows, 1, lambda: turn(1), plain),
+        Contender("fused numba loop", 25, rows, 2, lambda: turn(2), plain),
+        Contender(
+            "7 inputs read, 25 outputs written", 0, rows, 1, lambda: copied(inputs, by_column), "what memory allows"
+        ),
+    ]
 
 
-def best(work: Callable[[], object], repeats: int = 5) -> float:
-    """Least wall time of some runs, in seconds."""
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times)
+def libraries(bars: pl.DataFrame, level: FloatArray, starts: NDArray[np.int64]) -> list[Contender]:
+    import features_libraries as other  # beside this file
+
+    columns = {name: bars[name].to_numpy() for name in OHLCV}
+    rows, out = bars.height, np.empty((25, bars.height), dtype=np.float32)
+
+    def by_symbol(threads: int, into: NDArray[np.float32] | None) -> None:
+        count = len(starts) - 1
+        on_threads(lambda first, last: other.talib_table(columns, level, starts, first, last, into), count, threads)
+
+    some = bars.filter(pl.col("symbol").is_in(bars["symbol"].unique().sort()[:PANDAS_SYMBOLS].implode()))
+    raw = "indicators unfinished, dropped"
+    return [
+        Contender("TA-Lib, calls alone", 25, rows, 1, lambda: by_symbol(1, None), raw),
+        Contender("TA-Lib, calls alone", 25, rows, 2, lambda: by_symbol(2, None), raw),
+        Contender("TA-Lib, into a table", 25, rows, 2, lambda: by_symbol(2, out), "indicators unfinished"),
+        Contender("Polars expressions", 25, rows, 2, lambda: other.polars_features(bars), "all cores; float64"),
+        Contender(
+            "pandas by column", 25, some.height, 1, lambda: other.pandas_features(some),
+            f"{some['symbol'].n_unique()} symbols",
+        ),
+    ]  # fmt: skip
 
 
-def alone(kernel: Fused, given: Inputs, starts: NDArray[np.int64], names: list[str], threads: int) -> object:
-    """The compiled functions without what surrounds them."""
-    states = np.zeros((len(starts) - 1, kernel.state_size))
-    return advance(kernel, given, starts, names, states, threads)
+def peers(python: str, bars: pl.DataFrame, starts: NDArray[np.int64]) -> tuple[list[Contender], dict[str, Values]]:
+    """Libraries of another interpreter, each in a process of its own, and their features of the first symbol."""
+    timed, found = [], {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.savez(folder / "bars.npz", **{name: bars[name].to_numpy().reshape(len(starts) - 1, -1) for name in OHLCV})
+        for library in PEERS:
+            result = folder / f"{library}.npz"
+            told, peak = watched([python, str(PEER), library, str(folder / "bars.npz"), str(result)])
+            remark = f"{told['version']}, warm; first call {told['cold']:.1f} s"
+            if told["rows"] < bars.height:
+                remark += f"; {int(told['rows'] * (len(starts) - 1) / bars.height)} symbols"
+            spent = told["seconds"], told["used"], peak
+            timed.append(Contender(library, int(told["features"]), int(told["rows"]), 1, lambda: None, remark, *spent))
+            with np.load(result) as file:
+                found[library] = {name: file[name] for name in file.files}
+    return timed, found
 
 
-def report(name: str, rows: int, seconds: float) -> None:
-    print(f"{name:<58}{rows / seconds / 1e6:>8.2f} M rows/s{seconds:>9.2f} s", flush=True)
+def agreement(own: pl.DataFrame, found: dict[str, Values]) -> None:
+    """Print the largest difference of each library's features of one symbol from ours, after our warm-up.
+
+    Relative to the larger of the value and the feature's mean absolute value.
+    """
+    print(f"\nthe same features of one symbol: largest relative difference from ours, float32 (bar {TOLERANCE:.0e})")
+    for library, values in found.items():
+        gaps = {}
+        for feature in DAILY:
+            if feature.name in values:
+                left = own[feature.name].to_numpy().astype(float)[feature.warm_up :]
+                right = np.asarray(values[feature.name], dtype=float)[feature.warm_up :]
+                size = np.maximum(np.abs(right), np.abs(right).mean())
+                gaps[feature.name] = float(np.max(np.abs(left - right) / size))
+        worst = max(gaps, key=lambda name: gaps[name])
+        beyond = [f"{name} {gap:.0e}" for name, gap in gaps.items() if not gap <= TOLERANCE]
+        print(
+            f"  {library:<20}{len(gaps):>3} features, largest {gaps[worst]:.1e} ({worst})"
+            + (f"; BEYOND: {', '.join(beyond)}" if beyond else "")
+        )
 
 
-def stream_rate(rows: FloatArray) -> tuple[int, float]:
+def here(bars: pl.DataFrame, level: FloatArray, starts: NDArray[np.int64]) -> dict[str, Values]:
+    """The same interpreter's libraries' features of the first symbol."""
+    import features_libraries as other  # beside this file
+
+    rows = slice(0, starts[1])
+    own = {name: bars[name].to_numpy()[rows] for name in OHLCV}
+    some = bars.head(int(starts[min(PANDAS_SYMBOLS, len(starts) - 1)]))
+    # The market is the mean of all symbols given, so Polars gets them all.
+    return {
+        "TA-Lib": other.talib_features(own, level[rows]),
+        "Polars": other.polars_features(bars).head(int(starts[1])).to_dict(as_series=False),
+        "pandas, no market": {
+            name: value.to_numpy()[rows]
+            for name, value in other.pandas_features(some).items()
+            if name not in {"beta_252", "residual_momentum"}
+        },
+    }
+
+
+def table(timed: list[Contender]) -> None:
+    """Print rates and ours over each: the compiled features on as many threads, the whole of compute_features.
+
+    Then the same by processor time.
+    """
+    compiled, whole = {one.threads: one.rate for one in timed[:2]}, timed[2].rate
+    heads = ("features", "threads", "M rows/s", "ours/it", "table/it", "M/CPU s", "ours/it", "peak MiB")
+    print(f"\n{'':<34}" + "".join(f"{head:>10}" for head in heads))
+    for one in timed:
+        rates = f"{one.rate / 1e6:>10.2f}{compiled[one.threads] / one.rate:>10.2f}{whole / one.rate:>10.2f}"
+        share = one.rows / one.processor / (timed[one.threads - 1].rows / timed[one.threads - 1].processor)
+        rates += f"{one.rows / one.processor / 1e6:>10.2f}{1 / share:>10.2f}"
+        size = f"{one.features or '-':>10}{one.threads:>10}"
+        print(f"{one.name:<34}{size}{rates}{one.peak / 2**20:>10.0f}   {one.remark}")
+
+
+def stream_rate(rows: FloatArray) -> float:
+    """Bars a second, one at a time from Python."""
     state = StreamState(DAILY)
-    return len(rows), best(lambda: [state.update(row) for row in rows], 3)
+    started = time.perf_counter()
+    for row in rows:
+        state.update(row)
+    return len(rows) / (time.perf_counter() - started)
 
 
 def main() -> None:
-    symbols, sessions = (int(text) for text in (sys.argv[1:] + ["800", "3528"][len(sys.argv) - 1 :])[:2])
-    bars = market(symbols, sessions)
-    rows, names = bars.height, [feature.name for feature in DAILY]
-    print(f"{len(names)} features, {symbols} symbols x {sessions} sessions = {rows / 1e6:.2f} M rows\n")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("symbols", type=int, nargs="?", default=800)
+    parser.add_argument("sessions", type=int, nargs="?", default=3528)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers", help="interpreter that has vectorbt and pandas-ta-classic")
+    options = parser.parse_args()
+    bars = market(options.symbols, options.sessions)
+    size = f"{options.symbols} symbols x {options.sessions} sessions = {bars.height / 1e6:.2f} M rows"
+    print(f"{len(DAILY)} features, {size}")
     started = time.process_time()
-    kernel = kernel_for(DAILY)
-    print(f"compiled or loaded in {time.process_time() - started:.1f} s of processor time")
+    kernel_for(DAILY)
+    print(f"compiled or loaded in {time.process_time() - started:.1f} s of processor time", flush=True)
     given, starts = bar_inputs(bars, DAILY), _starts(bars)
-    inputs = given.matrix
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for threads in (1, 2):
-        report(
-            f"compiled features, {threads} thread(s)",
-            rows,
-            best(lambda t=threads: alone(kernel, given, starts, names, t)),
-        )
-    report("compute_features, 2 threads", rows, best(lambda: compute_features(bars, DAILY, threads=2), 3))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"peak memory {peak / 2**10:.0f} MiB, of which bars and inputs {before / 2**10:.0f} MiB")
-    out = np.empty((len(names), rows), dtype=np.float32)
-    copy_through(inputs[:, :2], out[:, :2])
-    bare_loop(inputs[:, :2], np.array([0, 2]), out[:, :2])
-    report("limit: 7 inputs read, 25 outputs written, 1 thread", rows, best(lambda: copy_through(inputs, out)))
-    report("bare loop: 25 sums that add and subtract, 1 thread", rows, best(lambda: bare_loop(inputs, starts, out)))
-    report("stream, one bar at a time from Python", *stream_rate(bar_inputs(bars.head(20_000), DAILY).rows()))
-    some = bars.head(PANDAS_SYMBOLS * sessions)
-    report(f"pandas by column ({PANDAS_SYMBOLS} symbols)", some.height, best(lambda: pandas_by_column(some), 1))
+    level = np.tile(np.cumprod(1 + np.nan_to_num(given.of("market_return")[: starts[1]])), options.symbols)
+    timed = [*ours(bars, given, starts), *libraries(bars, level, starts), *limits(given, starts)]
+    held = psutil.Process().memory_info().rss
+    for _ in range(options.rounds):
+        for one in timed:
+            one.run()
+    found = here(bars, level, starts)
+    if options.peers:
+        others, more = peers(options.peers, bars, starts)
+        timed, found = [*timed, *others], found | more
+    table(timed)
+    print(f"each the best of {options.rounds} rounds in turn; bars, inputs and results hold {held / 2**20:.0f} MiB")
+    print(f"{COMPUTED}\nload of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    if not options.peers:
+        print("vectorbt and pandas-ta are left out; --peers PYTHON names an interpreter that has them")
+    print(f"stream, one bar at a time from Python: {stream_rate(given.rows()[:20_000]) / 1e6:.2f} M rows/s")
+    agreement(compute_features(bars, DAILY).head(int(starts[1])), found)
 
 
 if __name__ == "__main__":
