@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -137,7 +138,10 @@ class FeatureBuild:
         values = np.concatenate([part[1] for part in parts], axis=1) if parts else np.empty((len(names), 0), np.float32)
         found = dict(zip(names, values, strict=True))
         slices = Slices(rows, self._context.industries)
-        return {feature.name: slices.compare(feature, found[feature.inputs[0]]) for feature in self._ranks}
+        # Sorting releases the interpreter.
+        with ThreadPoolExecutor(self._threads) as pool:
+            compared = pool.map(lambda feature: slices.compare(feature, found[feature.inputs[0]]), self._ranks)
+            return dict(zip((feature.name for feature in self._ranks), compared, strict=True))
 
     def _run(
         self, names: tuple[str, ...], first: int, last: int, shared: Mapping[str, FloatArray]
