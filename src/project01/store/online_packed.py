@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -162,7 +163,13 @@ def table_of(config: RepoConfig, view: FeatureView) -> str:
 
 def view_layout(view: FeatureView) -> Layout:
     """How rows of a view are packed."""
-    return Layout(tuple((field.name, _KINDS.get(field.dtype.to_value_type(), "")) for field in view.features))
+    return _layout(tuple((field.name, _KINDS.get(field.dtype.to_value_type(), "")) for field in view.features))
+
+
+@lru_cache(maxsize=256)
+def _layout(columns: tuple[tuple[str, str], ...]) -> Layout:
+    """The same layout each time: what it works out once, a read of 500 symbols should not work out again."""
+    return Layout(columns)
 
 
 def symbol_keys(config: RepoConfig, join_key: str, symbols: Sequence[str]) -> list[bytes]:
