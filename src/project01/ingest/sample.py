@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from project01.domain import BARS, MACRO, InputError, trading_calendar
+from project01.ingest.bar_rows import AS_TRADED
 from project01.ingest.series import (
     CPI_DAYS,
     MONTHLY_YIELD_DAYS,
@@ -106,7 +107,7 @@ def _ohlcv() -> pl.DataFrame:
     prices = [pl.col(name.capitalize()).alias(name) for name in ("open", "high", "low", "close", "volume")]
     days = pl.col("Date").str.to_date("%Y-%m-%d").alias("session")
     return rows.select(
-        pl.first().alias("symbol"), days, *prices, pl.col("Adj Close").alias("adj_close"), adjusted=pl.lit("none")
+        pl.first().alias("symbol"), days, *prices, pl.col("Adj Close").alias("adj_close"), adjusted=pl.lit(AS_TRADED)
     )
 
 

@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from project01.domain import BARS, FloatArray
+from project01.ingest.bar_rows import AS_TRADED
 from project01.ingest.simulator_settings import (
     SESSIONS_PER_YEAR,
     SOURCE_NAME,
@@ -129,7 +130,7 @@ def daily_frame(market: DailyMarket) -> pl.DataFrame:
         pl.col("event_time").alias("knowledge_time"),
         pl.lit(value=True).alias("simulated"),
         pl.lit("1d").alias("interval"),
-        pl.lit("none").alias("adjusted"),
+        pl.lit(AS_TRADED).alias("adjusted"),
     )
     return Batch.of(BARS, columns).rows
 

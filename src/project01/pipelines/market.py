@@ -18,12 +18,13 @@ from project01.domain import (
     TableSpec,
 )
 from project01.etl import Context, prepare_bars
-from project01.ingest import INDEX_SOURCE
+from project01.ingest import AS_TRADED, INDEX_SOURCE
 from project01.lake import Lake
 from project01.pipelines.ingest import DAILY
 
 FEWEST_SYMBOLS = 3
 _ALWAYS = datetime(1900, 1, 1, tzinfo=UTC)
+_UNIVERSE = (pl.col("interval") == DAILY) & (pl.col("source") != INDEX_SOURCE)
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,9 @@ def read_beside(
 
 
 def _adjusted(lake: Lake, as_of: datetime) -> bool:
-    daily = (pl.col("interval") == DAILY) & (pl.col("source") != INDEX_SOURCE) & (pl.col("knowledge_time") <= as_of)
-    kinds = lake.scan(BARS.name).filter(daily).select(pl.col("adjusted").unique()).collect()["adjusted"]
-    return bool(kinds.is_in(["splits", "splits_and_dividends"]).any())
+    known = lake.scan(BARS.name).filter(_UNIVERSE & (pl.col("knowledge_time") <= as_of))
+    kinds = known.select(pl.col("adjusted").unique()).collect()["adjusted"]
+    return bool((kinds.drop_nulls() != AS_TRADED).any())
 
 
 def _splits(lake: Lake, as_of: datetime) -> pl.DataFrame | None:
@@ -149,7 +150,7 @@ def read_bars(lake: Lake, as_of: datetime) -> tuple[pl.DataFrame, pl.DataFrame |
         NotEnoughDataError: fewer than three symbols were known, too few to rank.
     """
     rows = lake.scan(BARS.name)
-    known = first_published(rows, as_of).filter((pl.col("interval") == DAILY) & (pl.col("source") != INDEX_SOURCE))
+    known = first_published(rows, as_of).filter(_UNIVERSE)
     if known["symbol"].n_unique() < FEWEST_SYMBOLS:
         raise too_few_symbols(known["symbol"].n_unique(), as_of)
     return prepare_bars(known, read_breaks(lake, as_of)), read_index(rows, as_of)
