@@ -33,7 +33,8 @@ from project01.etl import compared_names, feature_set
 from project01.lake import Lake, written_file
 from project01.pipelines import spark_features_tasks as tasks
 from project01.pipelines.feature_build import FEATURES, build_table, features_spec
-from project01.pipelines.features import END_OF_TIME, selected
+from project01.pipelines.features import selected
+from project01.pipelines.instants import END_OF_TIME
 from project01.pipelines.market import read_market
 from project01.pipelines.spark_features import build_on_spark, feature_session
 from project01.pipelines.spark_features_stream import SecondsJob, SparkStreamed, stream_on_spark

@@ -74,6 +74,13 @@ class WalkForwardSettings(_Section):
     """Training sessions dropped before each test window; not set: horizon + 1. Never below the horizon."""
 
 
+class HoldoutSettings(_Section):
+    """What is kept from all research until it is opened, once."""
+
+    sessions: int = Field(252, ge=0)
+    """Newest sessions sealed when features are first made, at most a tenth of the history; 0: none."""
+
+
 class PortfolioSettings(_Section):
     """How forecasts become positions."""
 
@@ -114,6 +121,13 @@ class SourcesSettings(_Section):
     """A stream whose oldest waiting event is older than this is an alert."""
 
 
+def _fingerprint(path: Path | None) -> list[str] | None:
+    """Name and hash of a file; one that is not there yet is refused where it is read."""
+    if path is None:
+        return None
+    return [path.name, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""]
+
+
 class Settings(_Section):
     """The whole tree."""
 
@@ -121,6 +135,7 @@ class Settings(_Section):
     features: FeatureSettings = FeatureSettings()
     forecast: ForecastSettings = ForecastSettings()
     walk_forward: WalkForwardSettings = WalkForwardSettings()
+    holdout: HoldoutSettings = HoldoutSettings()
     portfolio: PortfolioSettings = PortfolioSettings()
     costs: CostSettings = CostSettings()
     compute: ComputeSettings = ComputeSettings()
@@ -144,8 +159,13 @@ class Settings(_Section):
         return purge
 
     def result_hash(self) -> str:
-        """SHA-256 over everything that may change a result (not threads, tracking, sources), first 16 hex digits."""
+        """SHA-256 over everything that may change a result (not threads, tracking, sources), first 16 hex digits.
+
+        Files count by name and content, not by the folder they lie in.
+        """
         content = self.model_dump(mode="json", exclude={"compute", "tracking", "sources"})
+        content["features"]["files"] = [_fingerprint(path) for path in self.features.files]
+        content["features"]["industries"] = _fingerprint(self.features.industries)
         return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
 
 

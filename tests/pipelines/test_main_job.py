@@ -61,7 +61,7 @@ def test_changed_costs_redo_only_what_rests_on_them(bars_folder: Path, finished:
 
 
 def test_the_trial_ledger_is_whole_and_counts_every_fit(finished: Path) -> None:
-    ledger = TrialLedger.from_frame(Lake(finished / "lake").scan("trials").collect())
+    ledger = TrialLedger.from_frame(Lake(finished / "lake").scan("claims").collect())
     figures = figures_of(finished)
     assert figures.manifest.trial_chain == ledger.head
     assert figures.backtest.fits == sum(trial.purpose == "walk-forward" for trial in ledger.trials) > 0

@@ -22,7 +22,8 @@ from project01.etl import compute_features
 from project01.ingest import INDEX_SOURCE
 from project01.lake import Lake
 from project01.pipelines.feature_build import FEATURES, STATES, build_table
-from project01.pipelines.features import END_OF_TIME, selected
+from project01.pipelines.features import selected
+from project01.pipelines.instants import END_OF_TIME
 from project01.pipelines.market import read_market
 from project01.pipelines.spark_features import build_on_spark, feature_session
 from project01.settings import FeatureSettings

@@ -13,6 +13,7 @@ from project01.report import (
     Figures,
     ForecastPart,
     ForecastRow,
+    HoldoutPart,
     ManifestPart,
     ModelPart,
     SensitivityPart,
@@ -103,9 +104,13 @@ def example(symbols: list[str], *, simulated: bool = True) -> Figures:
             annual_excess=[[0.02 - 0.001 * c - 0.003 * d for c in (0, 5, 10, 20, 30, 50)] for d in range(4)],
             sharpe=[[0.9 - 0.02 * c - 0.1 * d for c in (0, 5, 10, 20, 30, 50)] for d in range(4)], break_even_bps=20.0,
         ),
+        holdout=HoldoutPart(
+            state="sealed", first_session="2017-01-03", reason=None, trials_before=None, trials_since=None, sessions=0,
+            excess_annual=None, rank_ic=None,
+        ),
         manifest=ManifestPart(
             command="project01 run --simulate", seed=7, settings_hash="a" * 16, code_hash="b" * 16, lock_hash="c" * 16,
-            data_digest="d" * 16, feature_hash="e" * 16, lake_versions={"bars": 0}, libraries={"polars": "2"},
+            data_digest="d" * 16, feature_hash="e" * 16, libraries={"polars": "2"},
             trial_chain="f" * 16,
         ),
     )  # fmt: skip

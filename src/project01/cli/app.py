@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from project01.cli import config, features, ingest, inspect, lake, live, steps
+from project01.cli import config, evidence, features, ingest, inspect, lake, live, steps
 
 _LOG_LEVELS = ("debug", "info", "warning")
 
@@ -40,6 +40,7 @@ app.add_typer(ingest.app, name="ingest")
 app.add_typer(features.app, name="features")
 live.register(app)
 inspect.register(app)
+evidence.register(app)
 app.add_typer(lake.app, name="lake")
 app.add_typer(config.app, name="config")
 

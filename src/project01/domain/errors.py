@@ -19,6 +19,7 @@ Project01Error            exit code 1: the work failed
 |  +- VendorError         the vendor answered with an error, or with what cannot be read
 |  +- UnreachableError    the vendor does not answer
 +- LookAheadError         a value used data from after its `as_of`
+|  +- HoldoutError        the sealed part of the data was asked for
 """
 
 
@@ -107,3 +108,7 @@ class UnreachableError(SourceError):
 
 class LookAheadError(Project01Error):
     """A value at a time used data that was known only after it."""
+
+
+class HoldoutError(LookAheadError):
+    """The sealed part of the data was asked for."""

@@ -11,7 +11,8 @@ from project01.evaluate.forecast_metrics import (
     pinball_loss,
     scored,
 )
-from project01.evaluate.ledger import LEDGER_SCHEMA, Trial, TrialLedger
+from project01.evaluate.holdout import OPENED, SEALED, Holdout, first_sealed, holdout_of, opening, sealing
+from project01.evaluate.ledger import LEDGER_SCHEMA, Trial, TrialLedger, digest_of_returns
 from project01.evaluate.lookahead import CHANGES, Leak, audit_lookahead, cut_times, perturb
 from project01.evaluate.null_checks import profit_p_value, shuffle_labels
 from project01.evaluate.overfitting import (
@@ -43,11 +44,14 @@ __all__ = [
     "CONFIDENCE",
     "FEWEST_SESSIONS",
     "LEDGER_SCHEMA",
+    "OPENED",
+    "SEALED",
     "SESSIONS_A_YEAR",
     "Drawdown",
     "Estimate",
     "Evidence",
     "Fold",
+    "Holdout",
     "Leak",
     "Performance",
     "Relative",
@@ -62,10 +66,13 @@ __all__ = [
     "coverage",
     "cut_times",
     "deflated_sharpe",
+    "digest_of_returns",
     "effective_trials",
     "expected_maximum_sharpe",
+    "first_sealed",
     "group_returns",
     "hit_rate",
+    "holdout_of",
     "ic_by_time",
     "information_coefficient",
     "judge",
@@ -73,6 +80,7 @@ __all__ = [
     "mean_newey_west",
     "minimum_track_record",
     "moments",
+    "opening",
     "performance",
     "perturb",
     "pinball_loss",
@@ -80,6 +88,7 @@ __all__ = [
     "profit_p_value",
     "relative",
     "scored",
+    "sealing",
     "sharpe_error",
     "sharpe_per_session",
     "shuffle_labels",

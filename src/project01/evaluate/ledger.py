@@ -1,15 +1,25 @@
-"""The trial ledger: every fit that was scored is a row, chained by hashes so that none can be changed or removed."""
+"""The claim ledger: every fit that was scored is a row, chained by hashes so that none can be changed or removed.
+
+Beside the trials stand the two acts that a reader of any later figure must know of: that the last part of the data was
+sealed, and that it was opened.
+"""
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from project01.domain import DataError
+from project01.domain import DataError, FloatArray
 
 GENESIS = "0" * 64
+# Fields that came later; left out of the hash where empty, so that a ledger from before them still verifies.
+_LATER = ("returns_digest", "note")
+_MADE = ("position", "trial_id", "chain")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +35,8 @@ class Trial:
         rows: training rows, or sessions of a back-test.
         score: its figure, in the units of `score_name`; None if none could be computed.
         score_name: e.g. ``rank_ic`` or ``net_sharpe_per_session``.
+        returns_digest: `digest_of_returns` of the series the score was computed from; empty where none is kept.
+        note: what an act was done for; empty for a fit.
     """
 
     model: str
@@ -37,11 +49,14 @@ class Trial:
     rows: int
     score: float | None
     score_name: str
+    returns_digest: str = ""
+    note: str = ""
 
     def trial_id(self) -> str:
         """Hash of what was tried, not of how it came out: the same trial again is not a new one."""
-        content = asdict(self)
+        content = _content(self)
         del content["score"]
+        content.pop("returns_digest", None)
         return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
@@ -58,12 +73,25 @@ LEDGER_SCHEMA: dict[str, pl.DataType] = {
     "rows": pl.Int64(),
     "score": pl.Float64(),
     "score_name": pl.String(),
+    "returns_digest": pl.String(),
+    "note": pl.String(),
     "chain": pl.String(),
 }
 
 
+def digest_of_returns(sessions: NDArray[np.datetime64], returns: FloatArray) -> str:
+    """SHA-256 of a series of returns and its sessions, both of shape (n,)."""
+    days = np.ascontiguousarray(sessions.astype("datetime64[D]").astype("<i8"))
+    values = np.ascontiguousarray(np.asarray(returns, dtype="<f8"))
+    return hashlib.sha256(days.tobytes() + values.tobytes()).hexdigest()
+
+
+def _content(trial: Trial) -> dict[str, Any]:
+    return {name: value for name, value in asdict(trial).items() if value != "" or name not in _LATER}
+
+
 def _link(previous: str, trial: Trial) -> str:
-    content = msgspec.json.encode(asdict(trial), order="sorted")
+    content = msgspec.json.encode(_content(trial), order="sorted")
     return hashlib.sha256(previous.encode() + content).hexdigest()
 
 
@@ -116,27 +144,27 @@ class TrialLedger:
         """A ledger read back and verified.
 
         Args:
-            frame: columns of `LEDGER_SCHEMA`.
+            frame: columns of `LEDGER_SCHEMA`; `returns_digest` and `note` may be absent.
             heads: `head` as noted elsewhere at earlier times (a report's manifest). The chain alone cannot show that
                 its newest rows were cut off; a head that is no longer in it can.
 
         Raises:
             DataError: a row was changed, removed, added or moved by other means than `add`.
         """
-        fields = [name for name in LEDGER_SCHEMA if name not in {"position", "trial_id", "chain"}]
+        fields = [name for name in LEDGER_SCHEMA if name in frame.columns and name not in _MADE]
         ordered = frame.sort("position")
         ledger = cls()
         for number, row in enumerate(ordered.iter_rows(named=True)):
             ledger.add([Trial(**{name: row[name] for name in fields})])
             if len(ledger) != number + 1 or row["position"] != number or row["chain"] != ledger.head:
                 raise DataError(
-                    f"The trial ledger's chain is broken at position {number} ({row['model']}, {row['purpose']}): a "
+                    f"The claim ledger's chain is broken at position {number} ({row['model']}, {row['purpose']}): a "
                     "row was changed, removed or added by hand. Restore the table from its history."
                 )
         lost = [head for head in heads if head != GENESIS and head not in ledger._chain]
         if lost:
             raise DataError(
-                f"The trial ledger's {len(ledger)} rows do not hold the chain {lost[0][:16]}… that was noted earlier: "
+                f"The claim ledger's {len(ledger)} rows do not hold the chain {lost[0][:16]}… that was noted earlier: "
                 "its newest rows were removed. Restore the table from its history."
             )
         return ledger

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from project01.lake import LandingLimits
     from project01.pipelines.audit import audit_lookahead
+    from project01.pipelines.claims import ledger_rows
     from project01.pipelines.doctor import diagnose
     from project01.pipelines.feature_docs import catalogue_rows, feature_pages
     from project01.pipelines.feature_reads import materialise_features, read_features
     from project01.pipelines.feature_stream import stream_features_here
+    from project01.pipelines.holdout import holdout_state, open_holdout
     from project01.pipelines.instants import parse_instant
     from project01.pipelines.lake_admin import (
         lake_compact,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from project01.pipelines.parity import parity_of_day, parity_of_run
     from project01.pipelines.place import Place
     from project01.pipelines.progress import Progress, SilentProgress
+    from project01.pipelines.replay import replay_capsule
     from project01.pipelines.run import Run
     from project01.pipelines.source_status import known_gaps, known_lags, known_sources
     from project01.pipelines.sources import SourceChoice
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "audit": ("audit_lookahead",),
+    "claims": ("ledger_rows",),
     "doctor": ("diagnose",),
     "feature_docs": ("catalogue_rows", "feature_pages"),
     "feature_stream": ("stream_features_here",),
@@ -52,6 +56,7 @@ _MODULES = {
         "lake_tables",
         "lake_vacuum",
     ),
+    "holdout": ("holdout_state", "open_holdout"),
     "instants": ("parse_instant",),
     "landing": ("LandingLimits", "TopicFigures", "follow", "land", "rebuild"),
     "letters": ("letter_rows", "replay_letters"),
@@ -60,6 +65,7 @@ _MODULES = {
     "topics": ("apply_topics", "show_topics", "wanted_topics"),
     "vendors": ("FetchOrder", "fetch", "publish_choice"),
     "progress": ("Progress", "SilentProgress"),
+    "replay": ("replay_capsule",),
     "run": ("Run",),
     "source_status": ("known_gaps", "known_lags", "known_sources"),
     "sources": ("SourceChoice",),
@@ -82,6 +88,7 @@ __all__ = [
     "feature_pages",
     "fetch",
     "follow",
+    "holdout_state",
     "known_gaps",
     "known_lags",
     "known_sources",
@@ -93,14 +100,17 @@ __all__ = [
     "lake_tables",
     "lake_vacuum",
     "land",
+    "ledger_rows",
     "letter_rows",
     "materialise_features",
+    "open_holdout",
     "parity_of_day",
     "parity_of_run",
     "parse_instant",
     "publish_choice",
     "read_features",
     "rebuild",
+    "replay_capsule",
     "replay_letters",
     "show_topics",
     "spark_build",

@@ -12,8 +12,9 @@ from project01.etl import Feature, compute_features, feature_set, forward_return
 from project01.evaluate import Leak, WalkForward, cut_times
 from project01.evaluate import audit_lookahead as audit
 from project01.models import POINT_MODELS, make_forecaster, walk_forward
-from project01.pipelines.features import END_OF_TIME, selected
+from project01.pipelines.features import selected
 from project01.pipelines.ingest import DAILY, _collect, open_sources
+from project01.pipelines.instants import END_OF_TIME
 from project01.pipelines.market import first_published
 from project01.pipelines.progress import Progress
 from project01.pipelines.sources import SourceChoice

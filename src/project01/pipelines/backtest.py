@@ -32,11 +32,13 @@ from project01.evaluate import (
     TrialLedger,
     annual_mean,
     annual_sharpe,
+    digest_of_returns,
     performance,
     scored,
     sharpe_per_session,
 )
 from project01.models import POINT_MODELS, load_forecaster
+from project01.pipelines.claims import Claim, enter
 from project01.pipelines.evidence import (
     BACKTEST,
     EXCESS,
@@ -46,14 +48,17 @@ from project01.pipelines.evidence import (
     evidence_part,
     figure,
     forecast_figures,
+    holdout_part,
     luck_figures,
     or_missing,
     plain,
     trial_scores,
 )
-from project01.pipelines.features import END_OF_TIME, LABELS, read_feature_rows
+from project01.pipelines.features import read_feature_rows
+from project01.pipelines.holdout import read_labels, readable_until
+from project01.pipelines.instants import END_OF_TIME
 from project01.pipelines.market import read_bars
-from project01.pipelines.train import FORECASTS, TRIALS, read_ledger
+from project01.pipelines.train import FORECASTS
 from project01.pipelines.workspace import Workspace, code_hash, write_atomically
 from project01.report import BacktestPart, EvidencePart, Figure, ModelPart, SensitivityPart, SeriesPart
 from project01.settings import CostSettings, Settings
@@ -132,12 +137,15 @@ class Desk:
         return Traded(name, result, net, net - self.equal.net_returns)
 
 
-def _trial(traded: Traded, settings: Settings, digest: str, name: str, returns: FloatArray) -> Trial:
-    return Trial(
+def _claim(traded: Traded, settings: Settings, digest: str, name: str, returns: FloatArray) -> Claim:
+    sessions = traded.result.sessions[1:]
+    trial = Trial(
         model=traded.name, purpose=BACKTEST, fold=-1, seed=settings.forecast.seed,
         settings_hash=settings.result_hash(), data_digest=digest, code_hash=code_hash(), rows=len(returns),
         score=plain(sharpe_per_session(returns)), score_name=name,
+        returns_digest=digest_of_returns(sessions, returns),
     )  # fmt: skip
+    return Claim(trial, sessions, returns)
 
 
 def _model_part(traded: Traded, rows: pl.DataFrame, settings: Settings, ledger: TrialLedger) -> ModelPart:
@@ -155,7 +163,7 @@ def _model_part(traded: Traded, rows: pl.DataFrame, settings: Settings, ledger: 
 
 def _index_series(workspace: Workspace, result: BacktestResult) -> tuple[list[float | None] | None, Figure | None]:
     """The index over the same sessions, starting at 1; None where there is none for the whole span."""
-    index = read_bars(workspace.lake, END_OF_TIME)[1]
+    index = read_bars(workspace.lake, readable_until(workspace))[1]
     if index is None:
         return None, None
     sessions = pl.DataFrame({"session": pl.Series(result.sessions).cast(pl.Date)})
@@ -261,12 +269,11 @@ def _best_naive(parts: list[ModelPart]) -> tuple[str, float] | None:
 
 
 def _enter_trials(workspace: Workspace, all_traded: list[Traded], settings: Settings, digest: str) -> TrialLedger:
-    ledger = read_ledger(workspace)
+    claims = []
     for traded in all_traded:
-        ledger.add([_trial(traded, settings, digest, NET, traded.net)])
-        ledger.add([_trial(traded, settings, digest, EXCESS, traded.excess)])
-    workspace.lake.replace(TRIALS, ledger.to_frame())
-    return ledger
+        claims.append(_claim(traded, settings, digest, NET, traded.net))
+        claims.append(_claim(traded, settings, digest, EXCESS, traded.excess))
+    return enter(workspace, claims)
 
 
 def backtest(workspace: Workspace, settings: Settings, digest: str, told: Told) -> dict[str, Any]:
@@ -279,9 +286,10 @@ def backtest(workspace: Workspace, settings: Settings, digest: str, told: Told) 
     """
     lake = workspace.lake
     forecasts = lake.scan(FORECASTS.name).collect()
-    labels = lake.scan(LABELS.name).collect()
+    until = readable_until(workspace)
+    labels = read_labels(workspace, until)
     sessions = lake.scan("features").select("symbol", "session", pl.col("knowledge_time").alias("as_of")).collect()
-    market = market_from_bars(read_bars(lake, END_OF_TIME)[0])
+    market = market_from_bars(read_bars(lake, until)[0])
     by_model = forecasts.group_by("model", maintain_order=True)
     signals = {name: _signal(rows, sessions, market) for (name,), rows in by_model}
     traded_model = settings.forecast.models[0]
@@ -301,6 +309,9 @@ def backtest(workspace: Workspace, settings: Settings, digest: str, told: Told) 
         "backtest": _backtest_part(workspace, chosen, desk, settings, ledger),
         "evidence": evidence_part(rows[traded_model], settings.forecast.horizon, _importance(workspace, traded_model)),
         "sensitivity": _sensitivity_part(desk, desk.targets(signals[traded_model])),
+        "holdout": holdout_part(
+            ledger, chosen.result.sessions[1:], chosen.excess, rows[traded_model], settings.forecast.horizon
+        ),
     }
     save_parts(workspace, parts)
     write_atomically(workspace.root / "trades.csv", chosen.result.trades.write_csv().encode())

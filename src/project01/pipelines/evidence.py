@@ -5,18 +5,21 @@ from collections.abc import Callable
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from project01.domain import FloatArray, NotEnoughDataError
 from project01.evaluate import (
     Estimate,
     Performance,
     TrialLedger,
+    annual_mean,
     calibration,
     coverage,
     deflated_sharpe,
     expected_maximum_sharpe,
     group_returns,
     hit_rate,
+    holdout_of,
     ic_by_time,
     information_coefficient,
     minimum_track_record,
@@ -25,7 +28,7 @@ from project01.evaluate import (
     probabilistic_sharpe,
     sharpe_per_session,
 )
-from project01.report import CalibrationPoint, EvidencePart, Figure
+from project01.report import CalibrationPoint, EvidencePart, Figure, HoldoutPart
 
 BACKTEST, FIT = "back-test", "walk-forward"
 ROLLING = 63
@@ -108,3 +111,32 @@ def luck_figures(result: Performance, ledger: TrialLedger) -> dict[str, float | 
         "probabilistic_sharpe": plain(probabilistic_sharpe(result.daily_sharpe, 0.0, result.sessions, *shape)),
         "min_track_record_sessions": plain(minimum_track_record(result.daily_sharpe, 0.0, *shape, 0.95)),
     }
+
+
+def holdout_part(
+    ledger: TrialLedger, sessions: NDArray[np.datetime64], excess: FloatArray, rows: pl.DataFrame, horizon: int
+) -> HoldoutPart:
+    """What the ledger says of the holdout and, once it is open, the traded model's figures inside it alone.
+
+    Args:
+        ledger: of the run.
+        sessions: shape (T,), datetime64[D], of the back-test's returns.
+        excess: shape (T,), net return above equal weight.
+        rows: scored forecasts of the traded model.
+        horizon: of the forecasts.
+    """
+    found = holdout_of(ledger)
+    if found is None:
+        return HoldoutPart(
+            state="none", first_session=None, reason=None, trials_before=None, trials_since=None, sessions=0,
+            excess_annual=None, rank_ic=None,
+        )  # fmt: skip
+    inside = sessions >= found.first_session
+    later = rows.filter(pl.col("as_of") >= found.instant)
+    return HoldoutPart(
+        state="sealed" if found.sealed else "opened", first_session=str(found.first_session), reason=found.reason,
+        trials_before=found.trials_before, trials_since=None if found.sealed else found.trials_since,
+        sessions=int(inside.sum()),
+        excess_annual=None if found.sealed else or_missing(lambda: annual_mean(excess[inside])),
+        rank_ic=None if found.sealed else or_missing(lambda: information_coefficient(later, horizon)),
+    )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,12 @@ import pyarrow as pa
 from project01.domain import TIMESTAMP, FeatureFrame, InputError, NotEnoughDataError, TableSpec, TrainingSet
 from project01.etl import Feature, feature_set, forward_returns, load_features, usable
 from project01.pipelines.feature_build import build_table, summary_of
+from project01.pipelines.holdout import read_labels, seal
+from project01.pipelines.instants import END_OF_TIME
 from project01.pipelines.market import read_market
 from project01.pipelines.workspace import Workspace, content_hash
 from project01.settings import FeatureSettings
 from project01.store import FeatureStore
-
-END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 LABELS = TableSpec(
     "labels",
@@ -78,10 +78,13 @@ def build_features(
     horizon: int,
     threads: int,
     *,
+    holdout_sessions: int,
     full: bool = False,
     on_rows: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Compute features and labels for all that is known, write both to the lake, describe them to Feast.
+
+    The newest `holdout_sessions` are sealed, unless some are already.
 
     Returns:
         Figures of the step: rows, features used and left out with the reason, hashes.
@@ -92,13 +95,16 @@ def build_features(
     built = build_table(lake, market, kept, threads=threads, full=full, on_rows=on_rows)
     labels = forward_returns(market.bars, horizon)
     lake.replace(LABELS, labels)
+    sessions = market.bars["session"].unique().sort().to_numpy().astype("datetime64[D]")
+    holdout = seal(workspace, sessions, holdout_sessions, built.digest)
     service = feature_store(workspace).apply(kept)
     lasts = market.bars.group_by("symbol").agg(pl.col("session").max()).sort("symbol")
     ended = lasts.filter(pl.col("session") < market.bars["session"].max())["symbol"].to_list()
     return {
         **summary_of(built),
         "instruments": lasts.height,
-        "sessions": market.bars["session"].n_unique(),
+        "sessions": len(sessions),
+        "sealed_from": None if holdout is None else str(holdout.first_session),
         "labels": labels.height,
         "features": [feature.name for feature in kept],
         "left_out": dict(left_out),
@@ -112,10 +118,13 @@ def build_features(
 
 
 def read_training_set(workspace: Workspace, names: tuple[str, ...], horizon: int, until: datetime) -> TrainingSet:
-    """Every labelled row whose outcome was known at `until`, its features read point-in-time from the store."""
-    labels = (
-        workspace.lake.scan(LABELS.name).filter(pl.col("label_known_at") <= until).collect().sort("as_of", "symbol")
-    )
+    """Every labelled row whose outcome was known at `until`, its features read point-in-time from the store.
+
+    Raises:
+        HoldoutError: `until` reaches into the sealed part.
+        NotEnoughDataError: no outcome was known by then.
+    """
+    labels = read_labels(workspace, until)
     if labels.is_empty():
         raise NotEnoughDataError("No label was known yet at the time asked for. Pass a later time or more history.")
     features = feature_store(workspace).training_features(labels.select("symbol", "as_of"), names)

@@ -9,7 +9,8 @@ import polars as pl
 
 from project01.domain import InputError, NotEnoughDataError
 from project01.models import ConformalForecaster, load_forecaster, make_forecaster, read_manifest
-from project01.pipelines.features import END_OF_TIME, read_feature_rows, read_training_set
+from project01.pipelines.features import read_feature_rows, read_training_set
+from project01.pipelines.instants import END_OF_TIME
 from project01.pipelines.train import newest_window
 from project01.pipelines.workspace import Workspace, write_atomically
 from project01.report import ForecastPart, ForecastRow

@@ -158,4 +158,5 @@ def _summary(workspace: Workspace, choice: SourceChoice, sources: list[Source], 
         "first_session": str(daily["session"].min()),
         "last_session": str(daily["session"].max()),
         "digests": digests,
+        "bus_offsets": {k: v for s in sources if isinstance(s, LakeSource) for k, v in s.bus_offsets().items()},
     }

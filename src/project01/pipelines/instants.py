@@ -4,6 +4,8 @@ from datetime import UTC, datetime, time
 
 from project01.domain import InputError
 
+END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+
 
 def parse_instant(text: str) -> datetime:
     """``2017-06-30`` is the end of that day in UTC; ``2017-06-30T14:00`` is that instant in UTC.

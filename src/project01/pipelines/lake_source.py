@@ -5,7 +5,21 @@ from datetime import datetime
 
 import polars as pl
 
-from project01.domain import BARS, CORPORATE_ACTIONS, FACTS, MACRO, NEWS, TWEETS, InputError, TableSpec
+from project01.domain import (
+    BARS,
+    CORPORATE_ACTIONS,
+    FACTS,
+    FUNDAMENTALS,
+    MACRO,
+    NEWS,
+    NEWS_TOPIC,
+    TICKS,
+    TWEETS,
+    TWEETS_TOPIC,
+    InputError,
+    TableSpec,
+    raw_table,
+)
 from project01.ingest import INDEX_SOURCE, Batch
 from project01.lake import Lake
 
@@ -58,6 +72,17 @@ class LakeSource:
             rows = self._versions(spec, wanted)
             if rows.height:
                 yield Batch.of(spec, rows.drop("ingested_at"))
+
+    def bus_offsets(self) -> dict[str, int]:
+        """Topic, partition and bus -> offset of the next message to land, over all that has landed in the lake."""
+        found: dict[str, int] = {}
+        for topic in (TICKS, NEWS_TOPIC, TWEETS_TOPIC, FUNDAMENTALS):
+            table = raw_table(topic)
+            if self._lake.exists(table.name):
+                rows = self._lake.scan(table.name).group_by("topic_id", "partition").agg(pl.col("offset").max())
+                for bus, partition, last in sorted(rows.collect().iter_rows()):
+                    found[f"{topic}-{partition}@{bus}"] = last + 1
+        return found
 
     def _versions(self, spec: TableSpec, wanted: pl.Expr) -> pl.DataFrame:
         if not self._lake.exists(spec.name):

@@ -37,7 +37,8 @@ from project01.etl import (
 from project01.ingest import INDEX_SOURCE
 from project01.lake import Lake
 from project01.pipelines.feature_build import FEATURES
-from project01.pipelines.features import END_OF_TIME, selected
+from project01.pipelines.features import selected
+from project01.pipelines.instants import END_OF_TIME
 from project01.pipelines.market import read_market
 from project01.pipelines.parity_seconds import day_of_seconds, seconds_on_spark, seconds_streamed
 from project01.pipelines.place import Place

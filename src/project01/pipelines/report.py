@@ -88,8 +88,7 @@ def _data_part(steps: dict[str, dict[str, Any]], survivors: bool) -> DataPart:
     )  # fmt: skip
 
 
-def _manifest(workspace: Workspace, settings: Settings, steps: dict[str, dict[str, Any]]) -> ManifestPart:
-    lake = workspace.lake
+def _manifest(settings: Settings, steps: dict[str, dict[str, Any]]) -> ManifestPart:
     return ManifestPart(
         command=steps["ingest"]["command"],
         seed=settings.forecast.seed,
@@ -98,7 +97,6 @@ def _manifest(workspace: Workspace, settings: Settings, steps: dict[str, dict[st
         lock_hash=lock_hash(),
         data_digest=steps["ingest"]["digests"]["bars"],
         feature_hash=steps["features"]["feature_hash"],
-        lake_versions={name: lake.version(name) for name in ("bars", "features", "labels")},
         libraries=library_versions(LIBRARIES),
         trial_chain=steps["backtest"]["trial_chain"],
     )
@@ -122,7 +120,7 @@ def assemble(workspace: Workspace, settings: Settings, steps: dict[str, dict[str
             "verdict": VerdictPart(kind=verdict.kind, sentence=verdict.sentence, reasons=list(verdict.reasons)),
             "data": _data_part(steps, survivors),
             "forecasts": forecasts,
-            "manifest": _manifest(workspace, settings, steps),
+            "manifest": _manifest(settings, steps),
         }
     )
 

@@ -96,8 +96,14 @@ class Run:
         before = self.workspace.require("ingest", "ingest")
         horizon, threads = self.settings.forecast.horizon, self.settings.compute.threads
         wanted = self.settings.features
-        inputs = self._inputs("features", before.summary["digests"], horizon, feature_inputs(wanted))
-        work = lambda: build_features(self.workspace, wanted, horizon, threads, full=full, on_rows=self._rows_done)  # noqa: E731
+        sealed = self.settings.holdout.sessions
+        inputs = self._inputs("features", before.summary["digests"], horizon, feature_inputs(wanted), sealed)
+
+        def work() -> dict[str, Any]:
+            return build_features(
+                self.workspace, wanted, horizon, threads, holdout_sessions=sealed, full=full, on_rows=self._rows_done
+            )
+
         return self._step("features", inputs, work)
 
     def _rows_done(self, done: int, of: int) -> None:
@@ -105,21 +111,25 @@ class Run:
 
     def train(self) -> dict[str, Any]:
         """Walk-forward training; see `pipelines.train`."""
+        from project01.pipelines.holdout import readable_until
         from project01.pipelines.train import train
 
         before = self.workspace.require("features", "features")
         content = self.settings.model_dump(mode="json", include={"forecast", "walk_forward"})
-        inputs = self._inputs("train", before.summary["digest"], before.summary["labels_digest"], content)
+        until = str(readable_until(self.workspace))
+        inputs = self._inputs("train", before.summary["digest"], before.summary["labels_digest"], content, until)
         work = lambda: train(self.workspace, self.settings, before.summary, self.progress.advance)  # noqa: E731
         return self._step("train", inputs, work)
 
     def backtest(self) -> dict[str, Any]:
         """Costed back-tests; see `pipelines.backtest`."""
         from project01.pipelines.backtest import backtest
+        from project01.pipelines.holdout import holdout_state
 
         before = self.workspace.require("train", "train")
         bars = self.workspace.require("ingest", "ingest").summary["digests"]["bars"]
-        inputs = self._inputs("backtest", before.summary["digest"], bars, self.settings.result_hash())
+        opened = holdout_state(self.workspace.root).get("reason")
+        inputs = self._inputs("backtest", before.summary["digest"], bars, self.settings.result_hash(), opened)
         digest = before.summary["digest"]
         work = lambda: backtest(self.workspace, self.settings, digest, self.progress.advance)  # noqa: E731
         return self._step("backtest", inputs, work)
@@ -149,6 +159,7 @@ class Run:
 
     def report(self) -> dict[str, Any]:
         """Judge, and write figures and report."""
+        from project01.pipelines.capsule import write_capsule
         from project01.pipelines.report import assemble, write_report
         from project01.pipelines.train import track
 
@@ -161,19 +172,27 @@ class Run:
         def work() -> dict[str, Any]:
             figures = assemble(self.workspace, self.settings, steps)
             write_report(self.workspace, figures)
+            capsule = write_capsule(self.workspace, self.settings)
             track(self.workspace, self.settings, _metrics(figures), figures.manifest.data_digest)
-            return {"verdict": figures.verdict.kind, "sentence": figures.verdict.sentence}
+            return {
+                "verdict": figures.verdict.kind, "sentence": figures.verdict.sentence,
+                "capsule": capsule.relative_to(self.workspace.root).as_posix(),
+            }  # fmt: skip
 
         return self._step("report", inputs, work)
 
-    def everything(self, choice: SourceChoice) -> dict[str, Any]:
-        """The whole path; the figures of the finished run."""
-        self.ingest(choice)
+    def after_ingest(self) -> None:
+        """All steps on what was landed."""
         self.features()
         self.train()
         self.backtest()
         self._forecast_step()
         self.report()
+
+    def everything(self, choice: SourceChoice) -> dict[str, Any]:
+        """The whole path; the figures of the finished run."""
+        self.ingest(choice)
+        self.after_ingest()
         figures: dict[str, Any] = msgspec.json.decode((self.workspace.root / "figures.json").read_bytes())
         return figures
 

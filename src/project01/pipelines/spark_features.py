@@ -24,7 +24,8 @@ from project01.etl import Feature, FeatureBuild, ShippedFeatures, needs_market, 
 from project01.lake import DataFile, Lake, TableFiles, data_files, ready_for_files, replace_with_files
 from project01.pipelines import spark_features_tasks as tasks
 from project01.pipelines.feature_build import FEATURES, features_spec, keep_states
-from project01.pipelines.features import END_OF_TIME, feature_hash, selected
+from project01.pipelines.features import feature_hash, selected
+from project01.pipelines.instants import END_OF_TIME
 from project01.pipelines.market import FEWEST_SYMBOLS, MarketData, read_beside, read_breaks, read_index, too_few_symbols
 from project01.settings import FeatureSettings
 

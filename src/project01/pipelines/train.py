@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from project01.domain import FORECAST_SCHEMA, TIMESTAMP, NotEnoughDataError, TableSpec, TrainingSet
-from project01.evaluate import LEDGER_SCHEMA, Trial, TrialLedger, WalkForward, information_coefficient, scored
+from project01.evaluate import Trial, WalkForward, information_coefficient, scored
 from project01.models import (
     FitRecord,
     Provenance,
@@ -19,9 +19,11 @@ from project01.models import (
     usable_forecasters,
     walk_forward,
 )
+from project01.pipelines.claims import Claim, enter
 from project01.pipelines.doctor import library_versions
 from project01.pipelines.evidence import FIT
-from project01.pipelines.features import END_OF_TIME, LABELS, read_training_set
+from project01.pipelines.features import read_training_set
+from project01.pipelines.holdout import read_labels, readable_until
 from project01.pipelines.workspace import LIBRARIES, Workspace, code_hash
 from project01.settings import Settings
 
@@ -39,19 +41,6 @@ FORECASTS = TableSpec(
     _arrow_schema({"model": pl.String(), "fold": pl.Int32(), **FORECAST_SCHEMA}),
     ("model", "symbol", "as_of"),
 )
-TRIALS = TableSpec("trials", _arrow_schema(LEDGER_SCHEMA), ("trial_id",))
-
-
-def read_ledger(workspace: Workspace) -> TrialLedger:
-    """The ledger of all trials made in this folder, verified; empty for a new one.
-
-    Each step that entered trials noted the ledger's head in its record; a ledger that lost one of those was cut.
-    """
-    records = [workspace.record(step) for step in ("train", "backtest")]
-    heads = [record.summary["trial_chain"] for record in records if record is not None]
-    lake = workspace.lake
-    rows = lake.scan(TRIALS.name).collect() if lake.exists(TRIALS.name) else pl.DataFrame(schema=LEDGER_SCHEMA)
-    return TrialLedger.from_frame(rows, heads)
 
 
 def splitter(settings: Settings) -> WalkForward:
@@ -151,7 +140,8 @@ def train(workspace: Workspace, settings: Settings, features: dict[str, Any], to
         NotEnoughDataError: not one training and test window, or no feature for the forecaster to trade.
     """
     names = tuple(features["features"])
-    training = read_training_set(workspace, names, settings.forecast.horizon, END_OF_TIME)
+    until = readable_until(workspace)
+    training = read_training_set(workspace, names, settings.forecast.horizon, until)
     folds = list(splitter(settings).split(as_of_times(training), training.label_known_at))
     if not folds:
         raise NotEnoughDataError("No fold could be made. Bring more history or lower walk_forward.train_sessions.")
@@ -160,10 +150,9 @@ def train(workspace: Workspace, settings: Settings, features: dict[str, Any], to
     result = walk_forward(training, folds, makers, told)
     lake = workspace.lake
     lake.replace(FORECASTS, result.forecasts)
-    labels = lake.scan(LABELS.name).collect()
-    ledger = read_ledger(workspace)
-    ledger.add(_trials(result.fits, result.forecasts, labels, settings, features["digest"]))
-    lake.replace(TRIALS, ledger.to_frame())
+    labels = read_labels(workspace, until)
+    trials = _trials(result.fits, result.forecasts, labels, settings, features["digest"])
+    ledger = enter(workspace, [Claim(trial) for trial in trials])
     ids = _save_final(workspace, settings, kept, training, features, told)
     return {
         "folds": len(folds),

@@ -155,7 +155,7 @@ class BacktestPart(_Part):
     equal_weight_annual: Figure
     index_annual: Figure | None
     trials: int
-    """Back-tests scored in this folder, all of them in the trial ledger; the deflated values allow for them."""
+    """Back-tests scored in this folder, all of them in the claim ledger; the deflated values allow for them."""
     fits: int
     """Model fits scored on the way, in the same ledger."""
     probabilistic_sharpe: float | None
@@ -202,6 +202,25 @@ class EvidencePart(_Part):
     """Feature -> mean absolute SHAP value in return units, largest first."""
 
 
+class HoldoutPart(_Part):
+    """The newest part of the data, kept from all research until it is opened, once."""
+
+    state: Literal["none", "sealed", "opened"]
+    first_session: str | None
+    """From this session on nothing was read by training, tuning or back-tests before it was opened."""
+    reason: str | None
+    """Why it was opened; null while it is sealed."""
+    trials_before: int | None
+    trials_since: int | None
+    """Trials made after it was opened: with each of them it proves less."""
+    sessions: int
+    """Sessions of the back-test inside it."""
+    excess_annual: Figure | None
+    """Net return above equal weight a year, inside it alone; null while it is sealed."""
+    rank_ic: Figure | None
+    """Of the traded model, inside it alone."""
+
+
 class ManifestPart(_Part):
     """What it takes to reproduce the run."""
 
@@ -212,10 +231,9 @@ class ManifestPart(_Part):
     lock_hash: str
     data_digest: str
     feature_hash: str
-    lake_versions: dict[str, int]
     libraries: dict[str, str]
     trial_chain: str
-    """Last hash of the trial ledger's chain."""
+    """Last hash of the claim ledger's chain."""
 
 
 class Figures(_Part):
@@ -229,6 +247,7 @@ class Figures(_Part):
     backtest: BacktestPart
     evidence: EvidencePart
     sensitivity: SensitivityPart
+    holdout: HoldoutPart
     manifest: ManifestPart
 
     def to_json(self) -> bytes:
