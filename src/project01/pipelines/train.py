@@ -1,6 +1,6 @@
 """Walk-forward training of every forecaster, and one last fit of each for live forecasts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,10 +9,12 @@ import polars as pl
 import pyarrow as pa
 
 from project01.domain import FORECAST_SCHEMA, TIMESTAMP, NotEnoughDataError, TableSpec, TrainingSet
-from project01.evaluate import Trial, WalkForward, information_coefficient, scored
+from project01.evaluate import Trial, TrialLedger, WalkForward, information_coefficient, scored
 from project01.models import (
+    ConformalForecaster,
     FitRecord,
     Provenance,
+    WalkForwardResult,
     make_forecaster,
     save_forecaster,
     track_run,
@@ -24,7 +26,7 @@ from project01.pipelines.doctor import library_versions
 from project01.pipelines.evidence import FIT
 from project01.pipelines.features import read_training_set
 from project01.pipelines.holdout import read_labels, readable_until
-from project01.pipelines.workspace import LIBRARIES, Workspace, code_hash
+from project01.pipelines.workspace import LIBRARIES, Workspace, code_hash, content_hash
 from project01.settings import Settings
 
 Told = Callable[[int, int, str], None]
@@ -75,7 +77,8 @@ def _trials(
         score = information_coefficient(scored(rows, labels), settings.forecast.horizon).value
         found.append(
             Trial(
-                model=fit.model, purpose=FIT, fold=fit.fold, seed=fit.seed, settings_hash=settings.result_hash(),
+                model=fit.model, purpose=FIT, fold=fit.fold, seed=fit.seed,
+                settings_hash=content_hash(settings.result_hash(), fit.settings_hash),
                 data_digest=digest, code_hash=code_hash(), rows=fit.rows,
                 score=float(score) if np.isfinite(score) else None, score_name="rank_ic",
             )
@@ -126,6 +129,35 @@ def _save_final(
     return ids
 
 
+def scored_walk_forward(
+    workspace: Workspace,
+    settings: Settings,
+    training: TrainingSet,
+    makers: Sequence[Callable[[], ConformalForecaster]],
+    digest: str,
+    told: Told,
+) -> tuple[WalkForwardResult, TrialLedger]:
+    """Fit and forecast walk-forward, score every fit, and enter it in the claim ledger: there is no other way to score.
+
+    Args:
+        workspace: of the run.
+        settings: of the run.
+        training: from `read_training_set`.
+        makers: of fresh forecasters.
+        digest: of the features.
+        told: progress.
+    Raises:
+        NotEnoughDataError: not one training and test window.
+    """
+    folds = list(splitter(settings).split(as_of_times(training), training.label_known_at))
+    if not folds:
+        raise NotEnoughDataError("No fold could be made. Bring more history or lower walk_forward.train_sessions.")
+    result = walk_forward(training, folds, makers, told)
+    labels = read_labels(workspace, readable_until(workspace))
+    trials = _trials(result.fits, result.forecasts, labels, settings, digest)
+    return result, enter(workspace, [Claim(trial) for trial in trials])
+
+
 def train(workspace: Workspace, settings: Settings, features: dict[str, Any], told: Told) -> dict[str, Any]:
     """Train, keep out-of-sample forecasts and trials in the lake, save models in their own formats.
 
@@ -140,22 +172,15 @@ def train(workspace: Workspace, settings: Settings, features: dict[str, Any], to
         NotEnoughDataError: not one training and test window, or no feature for the forecaster to trade.
     """
     names = tuple(features["features"])
-    until = readable_until(workspace)
-    training = read_training_set(workspace, names, settings.forecast.horizon, until)
-    folds = list(splitter(settings).split(as_of_times(training), training.label_known_at))
-    if not folds:
-        raise NotEnoughDataError("No fold could be made. Bring more history or lower walk_forward.train_sessions.")
+    training = read_training_set(workspace, names, settings.forecast.horizon, readable_until(workspace))
     kept, left_out = _usable(settings, names)
     makers = [partial(make_forecaster, name, settings.forecast.seed) for name in kept]
-    result = walk_forward(training, folds, makers, told)
+    result, ledger = scored_walk_forward(workspace, settings, training, makers, features["digest"], told)
     lake = workspace.lake
     lake.replace(FORECASTS, result.forecasts)
-    labels = read_labels(workspace, until)
-    trials = _trials(result.fits, result.forecasts, labels, settings, features["digest"])
-    ledger = enter(workspace, [Claim(trial) for trial in trials])
     ids = _save_final(workspace, settings, kept, training, features, told)
     return {
-        "folds": len(folds),
+        "folds": len({fit.fold for fit in result.fits}),
         "fits": len(result.fits),
         "rows": len(training.features),
         "forecasts": result.forecasts.height,
