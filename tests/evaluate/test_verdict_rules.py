@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.evaluate import (
     Estimate,
@@ -47,12 +50,55 @@ def test_all_rules_at_their_border_are_an_edge() -> None:
         ({"deflated_sharpe": None}, "no edge after costs", "unknown"),
         ({"deflated_sharpe": float("nan")}, "no edge after costs", "deflated Sharpe"),
         ({"best_naive": ("momentum", 0.05)}, "no edge after costs", "naive rule momentum"),
+        ({"overfitting": 0.501, "trials_with_returns": 10}, "no edge after costs", "best of 10 trials"),
+        ({"overfitting": float("nan"), "trials_with_returns": 10}, "no edge after costs", "is nan, above 0.5"),
+        ({"sealed": Estimate(-0.1, 0.05, -0.2, 0.0009, 60, "")}, "no edge after costs", "60 sessions"),
     ],
 )
 def test_one_rule_broken_decides(change: dict[str, object], kind: str, said: str) -> None:
     found = judge(replace(GOOD, **change))  # type: ignore[arg-type]
     assert found.kind == kind
     assert said in " ".join((found.sentence, *found.reasons))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"overfitting": 0.5, "trials_with_returns": 10}, "is 0.500, at most 0.5"),
+        ({"sealed": Estimate(-0.1, 0.05, -0.2, 0.001, 60, "")}, "does not contradict"),
+        ({"effective_trials": 3.25}, "12 trials (about 3.2 independent)"),
+        ({"sealed": Estimate(0.1, np.nan, np.nan, np.nan, 1, "one session")}, "no error (one session)"),
+    ],
+)
+def test_at_its_border_each_further_rule_holds_and_is_said(change: dict[str, object], said: str) -> None:
+    found = judge(replace(GOOD, **change))  # type: ignore[arg-type]
+    assert found.kind == "edge"
+    assert said in " ".join(found.reasons)
+
+
+def test_overfitting_of_few_trials_decides_nothing() -> None:
+    found = judge(replace(GOOD, overfitting=1.0, trials_with_returns=9))
+    assert found == judge(GOOD)
+
+
+def test_a_short_track_record_is_a_reason_and_no_rule() -> None:
+    weak = replace(GOOD, excess=Estimate(0.02, 0.03, -0.03, 0.07, 500, ""), deflated_sharpe=0.7)
+    found = judge(replace(weak, sessions_needed=900.2))
+    assert found.kind == "no edge after costs"
+    assert "needs 901 sessions" in " ".join(found.reasons)
+    for needed in (252.0, np.inf, None):
+        assert judge(replace(weak, sessions_needed=needed)) == judge(weak)
+    assert judge(replace(GOOD, sessions_needed=900.2)) == judge(GOOD)
+
+
+@given(st.floats(-1.0, 1.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.floats(1.0, 1e9))
+@settings(max_examples=examples(60), deadline=None)
+def test_no_excess_however_small_is_called_too_little_data(
+    value: float, error: float, deflated: float, needed: float
+) -> None:
+    excess = Estimate(value, error, value - 1.645 * error, value + 1.645 * error, 252, "by hand")
+    found = judge(replace(GOOD, excess=excess, deflated_sharpe=deflated, sessions_needed=needed))
+    assert found.kind == ("edge" if excess.low > 0 and deflated >= 0.95 and value > 0.049 else "no edge after costs")
 
 
 def test_cautions_are_said_whatever_the_verdict() -> None:

@@ -1,5 +1,9 @@
 """Pure evaluation: splits, metrics with errors, overfitting statistics, trials, look-ahead audit, verdict."""
 
+from project01.evaluate.annualisation import aggregation_factor, annualisation_factor
+from project01.evaluate.combinatorial import CombinatorialFold, CombinatorialPurged
+from project01.evaluate.cscv import BacktestOverfitting, backtest_overfitting
+from project01.evaluate.deflation import DeflatedSharpe, deflated_by_trials
 from project01.evaluate.estimate import CONFIDENCE, Estimate, mean_newey_west
 from project01.evaluate.forecast_metrics import (
     calibration,
@@ -14,6 +18,7 @@ from project01.evaluate.forecast_metrics import (
 from project01.evaluate.holdout import OPENED, SEALED, Holdout, first_sealed, holdout_of, opening, sealing
 from project01.evaluate.ledger import LEDGER_SCHEMA, Trial, TrialLedger, digest_of_returns
 from project01.evaluate.lookahead import CHANGES, Leak, audit_lookahead, cut_times, perturb
+from project01.evaluate.multiple_testing import discoveries, ic_discoveries, ic_p_values
 from project01.evaluate.null_checks import profit_p_value, shuffle_labels
 from project01.evaluate.overfitting import (
     deflated_sharpe,
@@ -23,6 +28,7 @@ from project01.evaluate.overfitting import (
     probabilistic_sharpe,
     sharpe_error,
 )
+from project01.evaluate.overlapping import mean_overlapping, overlapping_p_value
 from project01.evaluate.performance import (
     FEWEST_SESSIONS,
     SESSIONS_A_YEAR,
@@ -37,6 +43,7 @@ from project01.evaluate.performance import (
 )
 from project01.evaluate.relative import Relative, relative
 from project01.evaluate.splits import Fold, WalkForward
+from project01.evaluate.uniqueness import average_uniqueness, uniqueness_weights
 from project01.evaluate.verdict import Evidence, Verdict, judge
 
 __all__ = [
@@ -47,6 +54,10 @@ __all__ = [
     "OPENED",
     "SEALED",
     "SESSIONS_A_YEAR",
+    "BacktestOverfitting",
+    "CombinatorialFold",
+    "CombinatorialPurged",
+    "DeflatedSharpe",
     "Drawdown",
     "Estimate",
     "Evidence",
@@ -59,14 +70,20 @@ __all__ = [
     "TrialLedger",
     "Verdict",
     "WalkForward",
+    "aggregation_factor",
     "annual_mean",
     "annual_sharpe",
+    "annualisation_factor",
     "audit_lookahead",
+    "average_uniqueness",
+    "backtest_overfitting",
     "calibration",
     "coverage",
     "cut_times",
+    "deflated_by_trials",
     "deflated_sharpe",
     "digest_of_returns",
+    "discoveries",
     "effective_trials",
     "expected_maximum_sharpe",
     "first_sealed",
@@ -74,13 +91,17 @@ __all__ = [
     "hit_rate",
     "holdout_of",
     "ic_by_time",
+    "ic_discoveries",
+    "ic_p_values",
     "information_coefficient",
     "judge",
     "max_drawdown",
     "mean_newey_west",
+    "mean_overlapping",
     "minimum_track_record",
     "moments",
     "opening",
+    "overlapping_p_value",
     "performance",
     "perturb",
     "pinball_loss",
@@ -92,4 +113,5 @@ __all__ = [
     "sharpe_error",
     "sharpe_per_session",
     "shuffle_labels",
+    "uniqueness_weights",
 ]
