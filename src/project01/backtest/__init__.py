@@ -1,16 +1,24 @@
 """Target weights in; fills at the next tradable price, cash and positions to the cent, costs by part."""
 
+from project01.backtest.account import Account, OrderExecution
 from project01.backtest.costs import (
     Commission,
     CostModel,
     Impact,
+    Levy,
     Slippage,
+    institutional_costs,
     retail_costs,
     total_cost,
+    us_sale_levies,
 )
 from project01.backtest.engine import Execution, run_backtest
 from project01.backtest.ledger import CostTerms
 from project01.backtest.market import Market, index_market, market_from_bars
+from project01.backtest.order_engine import OrderLedger, run_orders
+from project01.backtest.order_result import OrderResult
+from project01.backtest.order_targets import orders_from_targets
+from project01.backtest.orders import Order, OrderBook
 from project01.backtest.portfolio import (
     EqualWeight,
     Every,
@@ -26,11 +34,14 @@ from project01.backtest.portfolio import (
     rebalanced_targets,
     signal_from_forecast,
 )
+from project01.backtest.raw_bars import raw_market_from_bars
+from project01.backtest.raw_market import RawMarket
 from project01.backtest.result import BacktestResult
 from project01.backtest.sensitivity import Sensitivity, cost_and_delay
 from project01.backtest.targets import TargetWeights
 
 __all__ = [
+    "Account",
     "BacktestResult",
     "Commission",
     "CostModel",
@@ -39,9 +50,16 @@ __all__ = [
     "Every",
     "Execution",
     "Impact",
+    "Levy",
     "LongShortRank",
     "Market",
     "Monthly",
+    "Order",
+    "OrderBook",
+    "OrderExecution",
+    "OrderLedger",
+    "OrderResult",
+    "RawMarket",
     "Schedule",
     "Sensitivity",
     "Signal",
@@ -53,11 +71,16 @@ __all__ = [
     "equal_weight_targets",
     "hold_targets",
     "index_market",
+    "institutional_costs",
     "market_from_bars",
+    "orders_from_targets",
     "overlapping_targets",
+    "raw_market_from_bars",
     "rebalanced_targets",
     "retail_costs",
     "run_backtest",
+    "run_orders",
     "signal_from_forecast",
     "total_cost",
+    "us_sale_levies",
 ]
