@@ -18,7 +18,7 @@ from project01.backtest import (
     Signal,
     Slippage,
     TopQuantile,
-    cost_and_delay,
+    frontier,
     rebalanced_targets,
     run_backtest,
 )
@@ -67,7 +67,7 @@ def main() -> int:
     trades = run_backtest(market, targets, [Slippage(10.0)], initial_cash=1e6).trades.height
     small, small_signal = drawn_market(1764, 350)
     small_targets = rebalanced_targets(small_signal, small, TopQuantile(0.1), Every(1))
-    grid_s = timed(lambda: cost_and_delay(small, small_targets, initial_cash=1e6))
+    grid_s = timed(lambda: frontier(small, small_targets, initial_cash=1e6))
     events = SYMBOLS * SESSIONS
     figures = {
         "bar_events": events,

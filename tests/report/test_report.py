@@ -14,7 +14,7 @@ from tests.report.conftest import example
 
 from project01.report import Figure, Figures, render_html, with_error
 
-CHARTS = 7
+CHARTS = 13
 
 
 def charts_in(html: str) -> dict[str, dict[str, object]]:
@@ -68,7 +68,8 @@ def test_hostile_symbols_are_escaped(name: str) -> None:
 
 
 def test_missing_values_show_as_a_dash(figures: Figures) -> None:
-    bare = figures.backtest.model_copy(update={"deflated_sharpe": None, "sharpe": Figure(value=None)})
+    unknown = figures.backtest.sharpe.model_copy(update={"value": None, "low": None, "deflated_sharpe": None})
+    bare = figures.backtest.model_copy(update={"sharpe": unknown})
     html = without_plotly(render_html(figures.model_copy(update={"backtest": bare})))
     text = re.sub(r"<[^>]+>|\{.*?\}", " ", html)
     assert "—" in text
@@ -84,6 +85,37 @@ def test_the_banner_stands_exactly_over_simulated_data(simulated: bool) -> None:
 def test_the_verdict_comes_before_every_other_figure(figures: Figures) -> None:
     html = render_html(figures)
     assert html.index(figures.verdict.sentence[:20]) < html.index('class="tiles"') < html.index("<h2>")
+    # Then the break-even: the first tile, and the first section.
+    assert html.index('class="tiles"') < html.index("20.0 bps [") < html.index(with_error(figures.backtest.sharpe))
+    assert html.index("<h2>") < html.index("Break-even at") < html.index('id="chart-frontier"')
+
+
+def sharpe_objects(value: object, path: str = "") -> list[tuple[str, dict[str, object]]]:
+    """Every JSON object with a key that names a Sharpe ratio."""
+    if isinstance(value, list):
+        return [found for place, item in enumerate(value) for found in sharpe_objects(item, f"{path}[{place}]")]
+    if not isinstance(value, dict):
+        return []
+    below = [found for key, item in value.items() for found in sharpe_objects(item, f"{path}.{key}")]
+    return [*below, (path, value)] if any("sharpe" in key for key in value) else below
+
+
+def test_every_sharpe_ratio_in_the_figures_has_trials_and_a_deflated_value(figures: Figures) -> None:
+    found = sharpe_objects(msgspec.json.decode(figures.to_json()))
+    assert len(found) > 6
+    for path, value in found:
+        for key in (key for key in value if "sharpe" in key):
+            beside = value[key] if isinstance(value[key], dict) and "trials" in value[key] else value
+            assert {"trials", "deflated_sharpe"} <= set(beside), f"{path}.{key}"
+
+
+def test_a_tear_sheet_without_windows_or_industries_is_said_to_have_none(figures: Figures) -> None:
+    profits = figures.tear_sheet.contributions.model_copy(update={"by_industry": None})
+    sheet = figures.tear_sheet.model_copy(update={"rolling": None, "contributions": profits, "drawdowns": []})
+    html = render_html(figures.model_copy(update={"tear_sheet": sheet}))
+    assert len(charts_in(html)) == CHARTS - 3
+    for said in ("no window is long enough", "No industries were given", "Equity never fell from a peak"):
+        assert said in html
 
 
 def test_no_sharpe_ratio_without_its_trials_and_deflated_value(figures: Figures) -> None:

@@ -37,10 +37,21 @@ from project01.backtest.portfolio import (
 from project01.backtest.raw_bars import raw_market_from_bars
 from project01.backtest.raw_market import RawMarket
 from project01.backtest.result import BacktestResult
-from project01.backtest.sensitivity import Sensitivity, cost_and_delay
+from project01.backtest.sensitivity import COST_BPS, DELAY_BARS, Frontier, break_even, frontier
 from project01.backtest.targets import TargetWeights
+from project01.backtest.tear_sheet_holdings import (
+    Exposure,
+    Holdings,
+    exposure,
+    holdings,
+    profit_by_group,
+    profit_by_symbol,
+)
+from project01.backtest.tear_sheet_trips import round_trips
 
 __all__ = [
+    "COST_BPS",
+    "DELAY_BARS",
     "Account",
     "BacktestResult",
     "Commission",
@@ -49,6 +60,9 @@ __all__ = [
     "EqualWeight",
     "Every",
     "Execution",
+    "Exposure",
+    "Frontier",
+    "Holdings",
     "Impact",
     "Levy",
     "LongShortRank",
@@ -61,23 +75,28 @@ __all__ = [
     "OrderResult",
     "RawMarket",
     "Schedule",
-    "Sensitivity",
     "Signal",
     "Slippage",
     "TargetWeights",
     "TopQuantile",
     "WeightRule",
-    "cost_and_delay",
+    "break_even",
     "equal_weight_targets",
+    "exposure",
+    "frontier",
     "hold_targets",
+    "holdings",
     "index_market",
     "institutional_costs",
     "market_from_bars",
     "orders_from_targets",
     "overlapping_targets",
+    "profit_by_group",
+    "profit_by_symbol",
     "raw_market_from_bars",
     "rebalanced_targets",
     "retail_costs",
+    "round_trips",
     "run_backtest",
     "run_orders",
     "signal_from_forecast",

@@ -70,7 +70,7 @@ def _models_table(result: dict[str, Any]) -> Table:
             _percent(m["coverage_90"]["value"]),
             _figure(m["excess_annual"], percent=True, digits=1),
             _figure(m["net_sharpe"]),
-            "-" if m["deflated_sharpe"] is None else f"{m['deflated_sharpe']:.3f}",
+            _probability(m["net_sharpe"]["deflated_sharpe"]),
         ]
         for m in result["models"]
     ]
@@ -80,6 +80,45 @@ def _models_table(result: dict[str, Any]) -> Table:
         f"trials; * traded, chosen before any result was seen"
     )
     return title, columns, rows
+
+
+def _probability(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _break_even_table(frontier: dict[str, Any]) -> Table:
+    """What costs, delay and volume leave of the excess over equal weight: the break-even first, then the grid."""
+    columns = ["volume", "delay", *(f"{cost:g} bps" for cost in frontier["cost_bps"])]
+    rows = []
+    for share, by_delay in zip(frontier["volume_share"], frontier["annual_excess"], strict=True):
+        name = "no cap" if share is None else f"{100 * share:g} %"
+        for delay, by_cost in zip(frontier["delay_bars"], by_delay, strict=True):
+            rows.append([name, str(delay), *("-" if v is None else f"{round(100 * v, 1) + 0.0:+.1f}" for v in by_cost)])
+    title = (
+        f"{frontier['break_even_sentence'].replace('. ', '.' + chr(10))}\n"
+        f"Net excess over equal weight, % a year, by cost, delay in bars and most of the volume;\n"
+        f"capital {frontier['initial_cash_usd']:,.0f} USD"
+    )
+    if frontier["volume_share"] == [None]:
+        title += "; the source carries no volume"
+    return title, columns, rows
+
+
+def _sharpe_table(backtest: dict[str, Any]) -> Table:
+    """The two Sharpe ratios of the traded model, with what luck alone would give."""
+    columns = ["Sharpe ratio a year", "value", "trials", "independent", "best by luck", "deflated"]
+    rows = [
+        [
+            name,
+            _figure(part),
+            str(part["trials"]),
+            "-" if part["effective_trials"] is None else f"{part['effective_trials']:.1f}",
+            "-" if part["expected_best_by_luck"] is None else f"{part['expected_best_by_luck']:.2f}",
+            _probability(part["deflated_sharpe"]),
+        ]
+        for name, part in (("net", backtest["sharpe"]), ("excess over equal weight", backtest["excess_sharpe"]))
+    ]
+    return "Traded model; ± is half a 90 % interval; deflated: probability of skill beyond luck", columns, rows
 
 
 def _data_table(result: dict[str, Any]) -> Table:
@@ -99,4 +138,10 @@ def _data_table(result: dict[str, Any]) -> Table:
 
 def result_tables(result: dict[str, Any]) -> list[Table]:
     """What a finished run shows before its verdict."""
-    return [_data_table(result), forecast_table(result["forecasts"]), _models_table(result)]
+    return [
+        _break_even_table(result["frontier"]),
+        _data_table(result),
+        forecast_table(result["forecasts"]),
+        _models_table(result),
+        _sharpe_table(result["backtest"]),
+    ]

@@ -1,10 +1,12 @@
 """Pure evaluation: splits, metrics with errors, overfitting statistics, trials, look-ahead audit, verdict."""
 
 from project01.evaluate.annualisation import aggregation_factor, annualisation_factor
+from project01.evaluate.calendar_returns import CalendarReturns, calendar_returns
 from project01.evaluate.combinatorial import CombinatorialFold, CombinatorialPurged
 from project01.evaluate.cscv import BacktestOverfitting, backtest_overfitting
 from project01.evaluate.deflation import DeflatedSharpe, deflated_by_trials
-from project01.evaluate.estimate import CONFIDENCE, Estimate, mean_newey_west
+from project01.evaluate.drawdowns import Fall, deepest_drawdowns
+from project01.evaluate.estimate import CONFIDENCE, Estimate, mean_newey_west, plain_lag, ratio_newey_west
 from project01.evaluate.forecast_metrics import (
     calibration,
     coverage,
@@ -41,7 +43,9 @@ from project01.evaluate.performance import (
     performance,
     sharpe_per_session,
 )
+from project01.evaluate.regimes import Regime, market_regimes, regime_mean
 from project01.evaluate.relative import Relative, relative
+from project01.evaluate.rolling import Rolling, RollingSharpe, rolling_beta, rolling_sharpe
 from project01.evaluate.splits import Fold, WalkForward
 from project01.evaluate.uniqueness import average_uniqueness, uniqueness_weights
 from project01.evaluate.verdict import Evidence, Verdict, judge
@@ -55,17 +59,22 @@ __all__ = [
     "SEALED",
     "SESSIONS_A_YEAR",
     "BacktestOverfitting",
+    "CalendarReturns",
     "CombinatorialFold",
     "CombinatorialPurged",
     "DeflatedSharpe",
     "Drawdown",
     "Estimate",
     "Evidence",
+    "Fall",
     "Fold",
     "Holdout",
     "Leak",
     "Performance",
+    "Regime",
     "Relative",
+    "Rolling",
+    "RollingSharpe",
     "Trial",
     "TrialLedger",
     "Verdict",
@@ -77,9 +86,11 @@ __all__ = [
     "audit_lookahead",
     "average_uniqueness",
     "backtest_overfitting",
+    "calendar_returns",
     "calibration",
     "coverage",
     "cut_times",
+    "deepest_drawdowns",
     "deflated_by_trials",
     "deflated_sharpe",
     "digest_of_returns",
@@ -95,6 +106,7 @@ __all__ = [
     "ic_p_values",
     "information_coefficient",
     "judge",
+    "market_regimes",
     "max_drawdown",
     "mean_newey_west",
     "mean_overlapping",
@@ -105,9 +117,14 @@ __all__ = [
     "performance",
     "perturb",
     "pinball_loss",
+    "plain_lag",
     "probabilistic_sharpe",
     "profit_p_value",
+    "ratio_newey_west",
+    "regime_mean",
     "relative",
+    "rolling_beta",
+    "rolling_sharpe",
     "scored",
     "sealing",
     "sharpe_error",

@@ -20,7 +20,6 @@ from project01.backtest import (
     TargetWeights,
     TopQuantile,
     WeightRule,
-    cost_and_delay,
     market_from_bars,
     overlapping_targets,
     run_backtest,
@@ -28,10 +27,11 @@ from project01.backtest import (
 from project01.domain import FloatArray
 from project01.evaluate import (
     SESSIONS_A_YEAR,
+    Fall,
     Trial,
     TrialLedger,
     annual_mean,
-    annual_sharpe,
+    deepest_drawdowns,
     digest_of_returns,
     performance,
     scored,
@@ -44,28 +44,27 @@ from project01.pipelines.evidence import (
     EXCESS,
     FIT,
     NET,
-    deflate,
     evidence_part,
     figure,
     forecast_figures,
     holdout_part,
-    luck_figures,
     or_missing,
     plain,
-    trial_scores,
 )
 from project01.pipelines.features import read_feature_rows
+from project01.pipelines.frontier import frontier_part
 from project01.pipelines.holdout import read_labels, readable_until
 from project01.pipelines.instants import END_OF_TIME
-from project01.pipelines.market import read_bars
+from project01.pipelines.market import read_bars, read_industries
+from project01.pipelines.sharpe import Luck
+from project01.pipelines.tear_sheet import Sheet, tear_sheet_part, write_trades
 from project01.pipelines.train import FORECASTS
 from project01.pipelines.workspace import Workspace, code_hash, write_atomically
-from project01.report import BacktestPart, EvidencePart, Figure, ModelPart, SensitivityPart, SeriesPart
+from project01.report import BacktestPart, EvidencePart, Figure, ModelPart, SeriesPart
 from project01.settings import CostSettings, Settings
 
-COST_BPS = (0.0, 5.0, 10.0, 20.0, 30.0, 50.0)
-DELAY_BARS = (0, 1, 2, 3)
 Told = Callable[[int, int, str], None]
+Index = tuple[list[float | None] | None, Figure | None]
 
 
 @dataclass(frozen=True)
@@ -148,20 +147,19 @@ def _claim(traded: Traded, settings: Settings, digest: str, name: str, returns: 
     return Claim(trial, sessions, returns)
 
 
-def _model_part(traded: Traded, rows: pl.DataFrame, settings: Settings, ledger: TrialLedger) -> ModelPart:
+def _model_part(traded: Traded, rows: pl.DataFrame, settings: Settings, luck: Luck) -> ModelPart:
     return ModelPart(
         name=traded.name,
         traded=traded.name == settings.forecast.models[0],
         baseline=POINT_MODELS[traded.name]().is_baseline,
-        net_sharpe=or_missing(lambda: annual_sharpe(traded.net)),
+        net_sharpe=luck.figure(traded.net),
         net_annual_return=or_missing(lambda: annual_mean(traded.net)),
         excess_annual=or_missing(lambda: annual_mean(traded.excess)),
-        deflated_sharpe=deflate(traded.net, ledger, NET),
         **forecast_figures(rows, settings.forecast.horizon),
     )
 
 
-def _index_series(workspace: Workspace, result: BacktestResult) -> tuple[list[float | None] | None, Figure | None]:
+def _index_series(workspace: Workspace, result: BacktestResult) -> Index:
     """The index over the same sessions, starting at 1; None where there is none for the whole span."""
     index = read_bars(workspace.lake, readable_until(workspace))[1]
     if index is None:
@@ -200,56 +198,36 @@ RULES = {
 
 
 def _backtest_part(
-    workspace: Workspace, traded: Traded, desk: Desk, settings: Settings, ledger: TrialLedger
+    traded: Traded, desk: Desk, settings: Settings, ledger: TrialLedger, lucks: dict[str, Luck], index: Index
 ) -> BacktestPart:
     found = performance(traded.net, settings.forecast.seed)
-    index, index_annual = _index_series(workspace, traded.result)
     days = _days(traded.result.sessions)
+    fall = next(iter(deepest_drawdowns(traded.net, 1)), Fall(0.0, 0, 0, 0))
     costs = traded.result.cost_cents[1:].sum(axis=1) / np.maximum(traded.result.equity_cents[:-1], 1)
     words = RULES[settings.portfolio.rule].format(h=settings.forecast.horizon, p=settings.portfolio.fraction)
     return BacktestPart(
         rule=words, costs=cost_words(settings.costs), sessions=found.sessions,
-        annual_return=figure(found.annual_return), volatility=figure(found.volatility), sharpe=figure(found.sharpe),
-        sortino=figure(found.sortino), max_drawdown=found.drawdown.depth, drawdown_from=days[found.drawdown.peak],
-        drawdown_to=days[found.drawdown.trough + 1],
+        annual_return=figure(found.annual_return), volatility=figure(found.volatility),
+        sharpe=lucks[NET].figure(traded.net), sortino=figure(found.sortino),
+        max_drawdown=found.drawdown.depth, drawdown_from=days[fall.peak],
+        drawdown_to=days[fall.trough],
         turnover_annual=float(traded.result.turnover.mean() * SESSIONS_A_YEAR),
         costs_annual=float(costs.mean() * SESSIONS_A_YEAR),
-        excess_annual=figure(annual_mean(traded.excess)), excess_sharpe=figure(annual_sharpe(traded.excess)),
-        excess_deflated_sharpe=deflate(traded.excess, ledger, EXCESS),
-        equal_weight_annual=figure(annual_mean(desk.equal.net_returns)), index_annual=index_annual,
-        trials=len(trial_scores(ledger, NET)), fits=sum(t.purpose == FIT for t in ledger.trials),
-        deflated_sharpe=deflate(traded.net, ledger, NET), orders_refused=traded.result.refused.height,
-        notes=list(traded.result.notes), series=_series_part(traded, desk.equal, index),
-        **luck_figures(found, ledger),
+        excess_annual=figure(annual_mean(traded.excess)), excess_sharpe=lucks[EXCESS].figure(traded.excess),
+        equal_weight_annual=figure(annual_mean(desk.equal.net_returns)), index_annual=index[1],
+        trials=lucks[NET].trials, fits=sum(t.purpose == FIT for t in ledger.trials),
+        orders_refused=traded.result.refused.height, notes=list(traded.result.notes),
+        series=_series_part(traded, desk.equal, index[0]),
     )  # fmt: skip
 
 
-def _sensitivity_part(desk: Desk, targets: TargetWeights) -> SensitivityPart:
-    """Net results over costs and delay, less those of equal weight at the same cost without delay."""
-    cash = desk.settings.portfolio.initial_cash_usd
-    found = cost_and_delay(desk.market, targets, initial_cash=cash, cost_bps=COST_BPS, delay_bars=DELAY_BARS)
-    base = cost_and_delay(desk.market, desk.yardstick, initial_cash=cash, cost_bps=COST_BPS, delay_bars=(0,))
-    excess = found.annual_return - base.annual_return
-    return SensitivityPart(
-        cost_bps=list(COST_BPS), delay_bars=list(DELAY_BARS),
-        annual_excess=[[plain(v) for v in row] for row in excess.T],
-        sharpe=[[plain(v) for v in row] for row in found.sharpe.T], break_even_bps=_break_even(excess[:, 0]),
+def _sheet(traded: Traded, desk: Desk, settings: Settings, luck: Luck, index: list[float | None] | None) -> Sheet:
+    level = None if index is None else np.array(index, dtype=np.float64)
+    path = settings.features.industries
+    return Sheet(
+        desk.market, traded.result, traded.net, desk.equal.net_returns,
+        None if level is None else level[1:] / level[:-1] - 1.0, luck, None if path is None else read_industries(path),
     )  # fmt: skip
-
-
-def _break_even(excess: FloatArray) -> float | None:
-    """Cost at which the excess reaches zero, linear between the costs tried; None if it is never above zero.
-
-    The highest cost tried if the excess is above zero there still.
-    """
-    if not excess[0] > 0:
-        return None
-    below = np.flatnonzero(excess <= 0)
-    if below.size == 0:
-        return COST_BPS[-1]
-    right = int(below[0])
-    share = excess[right - 1] / (excess[right - 1] - excess[right])
-    return float(COST_BPS[right - 1] + share * (COST_BPS[right] - COST_BPS[right - 1]))
 
 
 def _importance(workspace: Workspace, model: str) -> dict[str, float]:
@@ -279,7 +257,7 @@ def _enter_trials(workspace: Workspace, all_traded: list[Traded], settings: Sett
 def backtest(workspace: Workspace, settings: Settings, digest: str, told: Told) -> dict[str, Any]:
     """Back-test every forecaster, then look closely at the traded one.
 
-    Writes ``backtest.json`` (parts of the report) and ``trades.parquet``.
+    Writes ``backtest.json`` (parts of the report), ``trades.csv`` and ``trades.parquet``.
 
     Returns:
         Figures of the step.
@@ -302,19 +280,32 @@ def backtest(workspace: Workspace, settings: Settings, digest: str, told: Told) 
         told(number + 1, len(names), name)
     ledger = _enter_trials(workspace, all_traded, settings, digest)
     rows = {name: scored(forecasts.filter(pl.col("model") == name), labels) for name in names}
-    models = [_model_part(traded, rows[traded.name], settings, ledger) for traded in all_traded]
+    lucks = {
+        NET: Luck.of(ledger, NET, [traded.net for traded in all_traded]),
+        EXCESS: Luck.of(ledger, EXCESS, [traded.excess for traded in all_traded]),
+    }
+    models = [_model_part(traded, rows[traded.name], settings, lucks[NET]) for traded in all_traded]
     chosen = all_traded[0]
+    index = _index_series(workspace, chosen.result)
     parts = {
         "models": models,
-        "backtest": _backtest_part(workspace, chosen, desk, settings, ledger),
+        "backtest": _backtest_part(chosen, desk, settings, ledger, lucks, index),
         "evidence": evidence_part(rows[traded_model], settings.forecast.horizon, _importance(workspace, traded_model)),
-        "sensitivity": _sensitivity_part(desk, desk.targets(signals[traded_model])),
+        "frontier": frontier_part(
+            market,
+            desk.targets(signals[traded_model]),
+            desk.yardstick,
+            lucks[NET],
+            initial_cash=settings.portfolio.initial_cash_usd,
+            threads=settings.compute.threads,
+        ),
+        "tear_sheet": tear_sheet_part(_sheet(chosen, desk, settings, lucks[NET], index[0])),
         "holdout": holdout_part(
             ledger, chosen.result.sessions[1:], chosen.excess, rows[traded_model], settings.forecast.horizon
         ),
     }
     save_parts(workspace, parts)
-    write_atomically(workspace.root / "trades.csv", chosen.result.trades.write_csv().encode())
+    write_trades(workspace.root, chosen.result)
     return _summary(parts, _best_naive(models), ledger, desk)
 
 
@@ -333,10 +324,11 @@ def _summary(parts: dict[str, Any], naive: tuple[str, float] | None, ledger: Tri
     return {
         "sessions": part.sessions,
         "excess_annual": part.excess_annual.model_dump(),
+        "break_even": parts["frontier"].break_even_sentence,
         "sharpe": part.sharpe.model_dump(),
         "trials": part.trials,
-        "deflated_sharpe": part.deflated_sharpe,
-        "excess_deflated_sharpe": part.excess_deflated_sharpe,
+        "deflated_sharpe": part.sharpe.deflated_sharpe,
+        "excess_deflated_sharpe": part.excess_sharpe.deflated_sharpe,
         "best_naive": list(naive) if naive else None,
         "fill_price": desk.market.fill_kind,
         "symbols": len(desk.yardstick.symbols),

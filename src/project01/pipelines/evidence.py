@@ -10,23 +10,16 @@ from numpy.typing import NDArray
 from project01.domain import FloatArray, NotEnoughDataError
 from project01.evaluate import (
     Estimate,
-    Performance,
     TrialLedger,
     annual_mean,
     calibration,
     coverage,
-    deflated_sharpe,
-    expected_maximum_sharpe,
     group_returns,
     hit_rate,
     holdout_of,
     ic_by_time,
     information_coefficient,
-    minimum_track_record,
-    moments,
     pinball_loss,
-    probabilistic_sharpe,
-    sharpe_per_session,
 )
 from project01.report import CalibrationPoint, EvidencePart, Figure, HoldoutPart
 
@@ -88,29 +81,6 @@ def trial_scores(ledger: TrialLedger, score_name: str) -> FloatArray:
     """Sharpe ratios per session of every back-test scored so far."""
     found = [t.score for t in ledger.trials if t.purpose == BACKTEST and t.score_name == score_name]
     return np.array([score for score in found if score is not None], dtype=np.float64)
-
-
-def deflate(returns: FloatArray, ledger: TrialLedger, score_name: str) -> float | None:
-    """Deflated Sharpe ratio of a series, over all back-tests in the ledger; None for a series that does not move."""
-    scores = trial_scores(ledger, score_name)
-    if len(returns) < 2 or float(returns.std()) == 0 or len(scores) == 0:
-        return None
-    variance = float(scores.var(ddof=1)) if len(scores) > 1 else 0.0
-    sharpe = sharpe_per_session(returns)
-    return plain(deflated_sharpe(sharpe, len(returns), *moments(returns), max(len(scores), 1), variance))
-
-
-def luck_figures(result: Performance, ledger: TrialLedger) -> dict[str, float | None]:
-    """What chance alone would have given: fields of a `BacktestPart`."""
-    scores = trial_scores(ledger, NET)
-    variance = float(scores.var(ddof=1)) if len(scores) > 1 else 0.0
-    luck = expected_maximum_sharpe(max(len(scores), 1), variance) * math.sqrt(252)
-    shape = (result.skew, result.kurtosis)
-    return {
-        "expected_best_by_luck": plain(luck),
-        "probabilistic_sharpe": plain(probabilistic_sharpe(result.daily_sharpe, 0.0, result.sessions, *shape)),
-        "min_track_record_sessions": plain(minimum_track_record(result.daily_sharpe, 0.0, *shape, 0.95)),
-    }
 
 
 def holdout_part(

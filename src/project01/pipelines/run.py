@@ -201,7 +201,9 @@ def _metrics(figures: "Figures") -> dict[str, float]:
     found = {
         "net_sharpe": figures.backtest.sharpe.value,
         "excess_annual": figures.backtest.excess_annual.value,
-        "excess_deflated_sharpe": figures.backtest.excess_deflated_sharpe,
+        "trials": figures.backtest.trials,
+        "deflated_sharpe": figures.backtest.sharpe.deflated_sharpe,
+        "excess_deflated_sharpe": figures.backtest.excess_sharpe.deflated_sharpe,
         **{f"rank_ic_{model.name}": model.rank_ic.value for model in figures.models},
     }
     return {name: value for name, value in found.items() if value is not None}

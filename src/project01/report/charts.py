@@ -5,7 +5,8 @@ Colours are Okabe and Ito's, which people with any colour vision can tell apart 
 
 from typing import Any
 
-from project01.report.figures import BacktestPart, EvidencePart, Figure, ForecastPart, SensitivityPart
+from project01.report.figure import Figure
+from project01.report.figures import BacktestPart, EvidencePart, ForecastPart
 
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
 MOST_BARS = 40
@@ -13,7 +14,8 @@ MOST_BARS = 40
 Chart = dict[str, Any]
 
 
-def _layout(title: str, x: str, y: str, **changes: Any) -> Chart:
+def base_layout(title: str, x: str, y: str, **changes: Any) -> Chart:
+    """What all charts share: a title, axis titles with units, quiet grid lines; `changes` replace parts of it."""
     base: Chart = {
         "title": {"text": title, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top", "font": {"size": 15}},
         "xaxis": {"title": {"text": x}, "gridcolor": "#e5e5e5", "zerolinecolor": "#999", "automargin": True},
@@ -29,11 +31,12 @@ def _layout(title: str, x: str, y: str, **changes: Any) -> Chart:
     return base | changes
 
 
-def _percent(values: list[float | None] | list[float]) -> list[float | None]:
+def in_percent(values: list[float | None] | list[float]) -> list[float | None]:
+    """Fractions as percent, rounded to keep the report small; missing stays missing."""
     return [None if v is None else round(100 * v, 6) for v in values]
 
 
-def _errors(figures: list[Figure], scale: float = 100.0) -> Chart:
+def interval_bars(figures: list[Figure], scale: float = 100.0) -> Chart:
     """Bars from each value to the ends of its interval."""
     up = [scale * (f.high - f.value) if f.high is not None and f.value is not None else None for f in figures]
     down = [scale * (f.value - f.low) if f.low is not None and f.value is not None else None for f in figures]
@@ -64,7 +67,7 @@ def forecasts(part: ForecastPart) -> Chart:
         dots,
     ]
     shown = "" if len(part.rows) <= MOST_BARS else f" (best and worst {half} of {len(part.rows)})"
-    layout = _layout(f"Forecast return{shown}", f"return over {part.horizon} sessions less the mean (%)", "")
+    layout = base_layout(f"Forecast return{shown}", f"return over {part.horizon} sessions less the mean (%)", "")
     layout["height"] = 120 + 20 * len(rows)
     layout["yaxis"] |= {"type": "category", "categoryorder": "array", "categoryarray": names, "dtick": 1}
     return {"data": data, "layout": layout}
@@ -83,12 +86,14 @@ def equity(part: BacktestPart) -> Chart:
     data.append(
         line
         | {
-            "y": _percent(series.drawdown), "name": "drawdown", "yaxis": "y2", "fill": "tozeroy", "showlegend": False,
+            "y": in_percent(series.drawdown), "name": "drawdown", "yaxis": "y2", "fill": "tozeroy", "showlegend": False,
             "line": {"color": VERMILION, "width": 1},
         }
     )  # fmt: skip
-    layout = _layout("Net equity and drawdown", "session", "equity, start = 1 (log)", height=480)
+    layout = base_layout("Net equity and drawdown", "session", "equity, start = 1 (log)", height=480)
     layout["yaxis"] |= {"type": "log", "domain": [0.34, 1]}
+    if max(series.strategy + series.equal_weight) > 5 * min(series.strategy + series.equal_weight):
+        layout["yaxis"]["dtick"] = "D2"  # 1, 2, 5, 10: a label at each digit would overlap
     layout["yaxis2"] = {"title": {"text": "drawdown (%)"}, "domain": [0, 0.24], "gridcolor": "#e5e5e5"}
     layout["xaxis"] |= {"anchor": "y2", "type": "date"}
     return {"data": data, "layout": layout}
@@ -106,7 +111,7 @@ def information_coefficient(part: EvidencePart) -> Chart:
             "line": {"color": BLUE, "width": 2},
         },
     ]  # fmt: skip
-    layout = _layout("Rank IC, out of sample", "forecast made at the close of", "rank correlation")
+    layout = base_layout("Rank IC, out of sample", "forecast made at the close of", "rank correlation")
     layout["xaxis"]["type"] = "date"
     return {"data": data, "layout": layout}
 
@@ -117,11 +122,11 @@ def groups(part: EvidencePart) -> Chart:
     data = [
         {
             "type": "bar", "x": [str(n + 1) for n in range(len(figures))],
-            "y": _percent([f.value for f in figures]), "error_y": _errors(figures),
+            "y": in_percent([f.value for f in figures]), "error_y": interval_bars(figures),
             "marker": {"color": BLUE}, "hovertemplate": "group %{x}: %{y:.3f} %<extra></extra>",
         }
     ]  # fmt: skip
-    layout = _layout("What followed, by forecast group", "forecast group, lowest to highest", "mean return (%)")
+    layout = base_layout("What followed, by forecast group", "forecast group, lowest to highest", "mean return (%)")
     layout["xaxis"]["type"] = "category"
     return {"data": data, "layout": layout}
 
@@ -136,13 +141,13 @@ def calibration(part: EvidencePart) -> Chart:
             "line": {"color": GREY, "dash": "dot", "width": 1}, "hoverinfo": "skip",
         },
         {
-            "type": "scatter", "mode": "markers+lines", "x": levels, "y": _percent([f.value for f in observed]),
-            "error_y": _errors(observed), "name": "observed", "marker": {"color": BLUE, "size": 8},
+            "type": "scatter", "mode": "markers+lines", "x": levels, "y": in_percent([f.value for f in observed]),
+            "error_y": interval_bars(observed), "name": "observed", "marker": {"color": BLUE, "size": 8},
             "line": {"color": BLUE, "width": 1},
         },
     ]  # fmt: skip
     title = "Coverage: outcomes below each quantile"
-    return {"data": data, "layout": _layout(title, "promised (%)", "observed (%)")}
+    return {"data": data, "layout": base_layout(title, "promised (%)", "observed (%)")}
 
 
 def importance(part: EvidencePart) -> Chart:
@@ -154,26 +159,7 @@ def importance(part: EvidencePart) -> Chart:
             "marker": {"color": GREEN}, "hovertemplate": "%{y}: %{x:.3f} bps<extra></extra>",
         }
     ]  # fmt: skip
-    layout = _layout("What the model uses", "mean |SHAP| (basis points of forecast return)", "")
+    layout = base_layout("What the model uses", "mean |SHAP| (basis points of forecast return)", "")
     layout["height"] = 120 + 19 * len(top)
     layout["yaxis"]["dtick"] = 1
-    return {"data": data, "layout": layout}
-
-
-def sensitivity(part: SensitivityPart) -> Chart:
-    """Excess over equal weight for each cost and delay, the value written in each field."""
-    values = [_percent(row) for row in part.annual_excess]
-    text = [["" if v is None else f"{v:.1f}" for v in row] for row in values]
-    data = [
-        {
-            "type": "heatmap", "z": values, "x": [f"{cost:g}" for cost in part.cost_bps],
-            "y": [str(delay) for delay in part.delay_bars], "text": text, "texttemplate": "%{text}", "zmid": 0,
-            "colorscale": [[0, ORANGE], [0.5, "#ffffff"], [1, BLUE]], "colorbar": {"title": {"text": "% a year"}},
-            "hovertemplate": "%{x} bps, %{y} bars late: %{z:.2f} % a year<extra></extra>",
-        }
-    ]  # fmt: skip
-    layout = _layout("Excess over equal weight (% a year)", "cost (bps of value traded, one way)", "delay (bars)")
-    for axis in ("xaxis", "yaxis"):
-        layout[axis]["type"] = "category"
-    layout["height"] = 300
     return {"data": data, "layout": layout}

@@ -7,32 +7,15 @@ machine name is in here, so two runs on the same data give the same bytes.
 from typing import Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-SCHEMA_VERSION = 1
+from project01.report.figure import Figure, Part, SharpeFigure
+from project01.report.tear_sheet import FrontierPart, TearSheetPart
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Figure(_Part):
-    """A number with its own error."""
-
-    value: float | None
-    """The estimate; null when it could not be computed."""
-    standard_error: float | None = None
-    low: float | None = None
-    """Lower end of the 90 % interval."""
-    high: float | None = None
-    """Upper end of the 90 % interval."""
-    n: int = 0
-    """Observations behind it."""
-    method: str = ""
-    """How the error was found."""
+SCHEMA_VERSION = 2
 
 
-class VerdictPart(_Part):
+class VerdictPart(Part):
     """The answer first."""
 
     kind: Literal["edge", "no edge after costs", "not enough data"]
@@ -40,7 +23,7 @@ class VerdictPart(_Part):
     reasons: list[str]
 
 
-class DataPart(_Part):
+class DataPart(Part):
     """What was read, refused and left out."""
 
     label: str
@@ -67,7 +50,7 @@ class DataPart(_Part):
     """Symbols whose bars end before the data does."""
 
 
-class ForecastRow(_Part):
+class ForecastRow(Part):
     """One forecast return over the horizon, less the mean of all symbols."""
 
     rank: int
@@ -82,7 +65,7 @@ class ForecastRow(_Part):
     """The features that moved this forecast most: SHAP value in return units."""
 
 
-class ForecastPart(_Part):
+class ForecastPart(Part):
     """Newest forecasts, best first."""
 
     as_of: str
@@ -91,7 +74,7 @@ class ForecastPart(_Part):
     rows: list[ForecastRow]
 
 
-class ModelPart(_Part):
+class ModelPart(Part):
     """One forecaster, out of sample."""
 
     name: str
@@ -107,15 +90,13 @@ class ModelPart(_Part):
     """Share of outcomes inside q25..q75; 0.5 is right."""
     coverage_90: Figure
     """Share of outcomes inside q05..q95; 0.9 is right."""
-    net_sharpe: Figure
+    net_sharpe: SharpeFigure
     net_annual_return: Figure
     excess_annual: Figure
     """Net return above equal weight, a year."""
-    deflated_sharpe: float | None
-    """Probability that the true Sharpe ratio is above what luck alone gives over all trials."""
 
 
-class SeriesPart(_Part):
+class SeriesPart(Part):
     """Equity through time, starting at 1."""
 
     sessions: list[str]
@@ -127,7 +108,7 @@ class SeriesPart(_Part):
     """Fall of the strategy from its running peak, zero or negative."""
 
 
-class BacktestPart(_Part):
+class BacktestPart(Part):
     """The traded model's back-test, net of costs."""
 
     rule: str
@@ -137,7 +118,7 @@ class BacktestPart(_Part):
     sessions: int
     annual_return: Figure
     volatility: Figure
-    sharpe: Figure
+    sharpe: SharpeFigure
     sortino: Figure
     max_drawdown: float
     drawdown_from: str
@@ -148,46 +129,27 @@ class BacktestPart(_Part):
     """Costs as a fraction of equity a year."""
     excess_annual: Figure
     """Net return above equal weight, a year."""
-    excess_sharpe: Figure
+    excess_sharpe: SharpeFigure
     """Sharpe ratio of the excess over equal weight (information ratio)."""
-    excess_deflated_sharpe: float | None
-    """Probability that the true Sharpe ratio of the excess is above what luck alone gives over all trials."""
     equal_weight_annual: Figure
     index_annual: Figure | None
     trials: int
     """Back-tests scored in this folder, all of them in the claim ledger; the deflated values allow for them."""
     fits: int
     """Model fits scored on the way, in the same ledger."""
-    probabilistic_sharpe: float | None
-    deflated_sharpe: float | None
-    expected_best_by_luck: float | None
-    """Annual Sharpe ratio the best of that many trials would show without any skill."""
-    min_track_record_sessions: float | None
     orders_refused: int
     notes: list[str]
     series: SeriesPart
 
 
-class CalibrationPoint(_Part):
+class CalibrationPoint(Part):
     """How often outcomes fell below a forecast quantile."""
 
     level: float
     observed: Figure
 
 
-class SensitivityPart(_Part):
-    """Net result over costs and delay."""
-
-    cost_bps: list[float]
-    delay_bars: list[int]
-    annual_excess: list[list[float | None]]
-    """Rows by delay, columns by cost: net annual return above equal weight."""
-    sharpe: list[list[float | None]]
-    break_even_bps: float | None
-    """Cost at which the excess over equal weight reaches zero without delay; null if it is never above zero."""
-
-
-class EvidencePart(_Part):
+class EvidencePart(Part):
     """Plots of the traded model's evidence."""
 
     ic_sessions: list[str]
@@ -202,7 +164,7 @@ class EvidencePart(_Part):
     """Feature -> mean absolute SHAP value in return units, largest first."""
 
 
-class HoldoutPart(_Part):
+class HoldoutPart(Part):
     """The newest part of the data, kept from all research until it is opened, once."""
 
     state: Literal["none", "sealed", "opened"]
@@ -221,7 +183,7 @@ class HoldoutPart(_Part):
     """Of the traded model, inside it alone."""
 
 
-class ManifestPart(_Part):
+class ManifestPart(Part):
     """What it takes to reproduce the run."""
 
     command: str
@@ -236,7 +198,7 @@ class ManifestPart(_Part):
     """Last hash of the claim ledger's chain."""
 
 
-class Figures(_Part):
+class Figures(Part):
     """Everything the report shows."""
 
     schema_version: int = Field(SCHEMA_VERSION, description="Raised when a field changes meaning.")
@@ -246,7 +208,8 @@ class Figures(_Part):
     models: list[ModelPart]
     backtest: BacktestPart
     evidence: EvidencePart
-    sensitivity: SensitivityPart
+    frontier: FrontierPart
+    tear_sheet: TearSheetPart
     holdout: HoldoutPart
     manifest: ManifestPart
 
