@@ -84,11 +84,65 @@ class HoldoutSettings(_Section):
 class PortfolioSettings(_Section):
     """How forecasts become positions."""
 
-    rule: Literal["top", "long_short"] = "top"
-    """Long the best quantile, or long the best and short the worst by rank."""
+    rule: Literal[
+        "top", "long_short", "top_k", "rank", "equal", "inverse_volatility", "mean_variance", "minimum_variance",
+        "risk_parity", "black_litterman",
+    ] = "top"  # fmt: skip
+    """`top` and `long_short` hold the best quantile, or all by rank, in tranches; the others move the whole book."""
     fraction: float = Field(0.1, gt=0, le=0.5)
     """Share of the symbols held long by `top`; never fewer than three names."""
     initial_cash_usd: float = Field(1_000_000.0, gt=0)
+    names: int = Field(20, ge=1)
+    """Names held by `top_k` on a side."""
+    hold_band: int = Field(10, ge=0)
+    """Ranks beyond `names` that a name held by `top_k` may fall before it is sold."""
+    rebalance_sessions: int | None = Field(None, ge=1)
+    """Sessions between decisions of all rules but `top` and `long_short`; not set: the horizon."""
+    lookback_sessions: int = Field(252, ge=20)
+    """Trailing daily returns that risk is judged by."""
+    risk_aversion: float = Field(5.0, gt=0)
+    """Price of variance in return, over the horizon, for `mean_variance` and `black_litterman`."""
+    turnover_penalty_bps: float = Field(0.0, ge=0)
+    """Charged by those two on each value traded beyond its cost, in the decision alone."""
+    view_confidence: float = Field(1.0, gt=0)
+    """How many times surer `black_litterman` takes the forecasts than their own intervals say."""
+    dollar_neutral: bool = False
+    """As much short as long, for `top_k`, `rank`, `mean_variance` and `black_litterman`."""
+    gross: float = Field(1.0, gt=0, le=2)
+    """Most the absolute weights sum to, share of equity; at most 1 unless dollar-neutral."""
+    max_weight: float = Field(0.2, gt=0, le=1)
+    """Most a name may weigh, share of equity. This, `gross` and the limits below are not for `top` and `long_short`."""
+    max_sector_gross: float | None = Field(None, gt=0, le=2)
+    """Most the absolute weights of one industry sum to, by `features.industries`; not set: no limit."""
+    max_sector_net: float | None = Field(None, gt=0, le=2)
+    """Most the weights of one industry sum to, either way; not set: no limit."""
+    min_beta: float | None = None
+    """Lowest beta of the book to the mean of all names; goes with `max_beta`."""
+    max_beta: float | None = None
+    """Highest beta of the book to the mean of all names; goes with `min_beta`."""
+    max_turnover: float | None = Field(None, gt=0, le=2)
+    """Most one-way turnover of a decision, half the sum of absolute weight changes; not set: no limit."""
+
+    def refuse_contradictions(self) -> None:
+        """Check the settings that only make sense together.
+
+        Raises:
+            SettingsError: a rule without views made dollar-neutral, a long-only book above 1, half a beta band.
+        """
+        if self.dollar_neutral and self.rule not in {"top_k", "rank", "mean_variance", "black_litterman"}:
+            raise SettingsError(
+                f"portfolio.dollar_neutral is set for the rule {self.rule}, which does not use it. Leave it unset, or "
+                "choose top_k, rank, mean_variance or black_litterman."
+            )
+        if self.gross > 1 and not self.dollar_neutral:
+            raise SettingsError(
+                f"portfolio.gross is {self.gross}; a long-only book is at most 1. Set dollar_neutral too."
+            )
+        low, high = self.min_beta, self.max_beta
+        if (low is None) != (high is None) or (low is not None and high is not None and low >= high):
+            raise SettingsError(
+                f"portfolio.min_beta is {low} and max_beta {high}; expected both, the lower first, or neither."
+            )
 
 
 class CostSettings(_Section):
@@ -274,4 +328,5 @@ def load_settings(
             f"Setting {key} ({origin.get(key, 'unknown')}): {first['msg']}; found {first['input']!r}."
         ) from error
     settings.purge_sessions()
+    settings.portfolio.refuse_contradictions()
     return LoadedSettings(settings, origin)

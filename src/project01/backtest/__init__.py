@@ -1,6 +1,7 @@
 """Target weights in; fills at the next tradable price, cash and positions to the cent, costs by part."""
 
 from project01.backtest.account import Account, OrderExecution
+from project01.backtest.constructed import Constructed, constructed_targets, momentum_signal
 from project01.backtest.costs import (
     Commission,
     CostModel,
@@ -12,9 +13,19 @@ from project01.backtest.costs import (
     total_cost,
     us_sale_levies,
 )
+from project01.backtest.covariance import ledoit_wolf_covariance, trailing_betas
 from project01.backtest.engine import Execution, run_backtest
 from project01.backtest.ledger import CostTerms
+from project01.backtest.limits import Limits
 from project01.backtest.market import Market, index_market, market_from_bars
+from project01.backtest.optimised import (
+    BlackLitterman,
+    MeanVariance,
+    MinimumVariance,
+    RiskParity,
+    black_litterman,
+    risk_parity_weights,
+)
 from project01.backtest.order_engine import OrderLedger, run_orders
 from project01.backtest.order_result import OrderResult
 from project01.backtest.order_targets import orders_from_targets
@@ -34,6 +45,7 @@ from project01.backtest.portfolio import (
     rebalanced_targets,
     signal_from_forecast,
 )
+from project01.backtest.ranked import InverseVolatility, RankWeighted, SameForAll, TopK
 from project01.backtest.raw_bars import raw_market_from_bars
 from project01.backtest.raw_market import RawMarket
 from project01.backtest.result import BacktestResult
@@ -48,15 +60,20 @@ from project01.backtest.tear_sheet_holdings import (
     profit_by_symbol,
 )
 from project01.backtest.tear_sheet_trips import round_trips
+from project01.backtest.view import Construction, Decision, View
 
 __all__ = [
     "COST_BPS",
     "DELAY_BARS",
     "Account",
     "BacktestResult",
+    "BlackLitterman",
     "Commission",
+    "Constructed",
+    "Construction",
     "CostModel",
     "CostTerms",
+    "Decision",
     "EqualWeight",
     "Every",
     "Execution",
@@ -64,23 +81,34 @@ __all__ = [
     "Frontier",
     "Holdings",
     "Impact",
+    "InverseVolatility",
     "Levy",
+    "Limits",
     "LongShortRank",
     "Market",
+    "MeanVariance",
+    "MinimumVariance",
     "Monthly",
     "Order",
     "OrderBook",
     "OrderExecution",
     "OrderLedger",
     "OrderResult",
+    "RankWeighted",
     "RawMarket",
+    "RiskParity",
+    "SameForAll",
     "Schedule",
     "Signal",
     "Slippage",
     "TargetWeights",
+    "TopK",
     "TopQuantile",
+    "View",
     "WeightRule",
+    "black_litterman",
     "break_even",
+    "constructed_targets",
     "equal_weight_targets",
     "exposure",
     "frontier",
@@ -88,7 +116,9 @@ __all__ = [
     "holdings",
     "index_market",
     "institutional_costs",
+    "ledoit_wolf_covariance",
     "market_from_bars",
+    "momentum_signal",
     "orders_from_targets",
     "overlapping_targets",
     "profit_by_group",
@@ -96,10 +126,12 @@ __all__ = [
     "raw_market_from_bars",
     "rebalanced_targets",
     "retail_costs",
+    "risk_parity_weights",
     "round_trips",
     "run_backtest",
     "run_orders",
     "signal_from_forecast",
     "total_cost",
+    "trailing_betas",
     "us_sale_levies",
 ]

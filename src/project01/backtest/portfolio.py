@@ -23,11 +23,13 @@ class Signal:
         sessions: shape (D,), datetime64[D], ascending; the score stands at that session's close.
         symbols: N distinct names.
         values: shape (D, N), NaN: no score.
+        uncertainty: shape (D, N), standard deviation of the outcome around the score, NaN: unknown; None: all unknown.
     """
 
     sessions: NDArray[np.datetime64]
     symbols: tuple[str, ...]
     values: FloatArray
+    uncertainty: FloatArray | None = None
 
 
 def signal_from_forecast(forecast: Forecast, calendar: TradingCalendar) -> Signal:

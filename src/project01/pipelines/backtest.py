@@ -1,7 +1,7 @@
 """Trade each forecaster's out-of-sample forecasts with costs, beside equal weight and the index."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -11,15 +11,13 @@ import polars as pl
 from project01.backtest import (
     BacktestResult,
     Commission,
+    Constructed,
     CostModel,
     EqualWeight,
-    LongShortRank,
     Market,
     Signal,
     Slippage,
     TargetWeights,
-    TopQuantile,
-    WeightRule,
     market_from_bars,
     overlapping_targets,
     run_backtest,
@@ -56,6 +54,7 @@ from project01.pipelines.frontier import frontier_part
 from project01.pipelines.holdout import read_labels, readable_until
 from project01.pipelines.instants import END_OF_TIME
 from project01.pipelines.market import read_bars, read_industries
+from project01.pipelines.portfolio import book_of, rule_words, uncertainty, yardstick_notes
 from project01.pipelines.sharpe import Luck
 from project01.pipelines.tear_sheet import Sheet, tear_sheet_part, write_trades
 from project01.pipelines.train import FORECASTS
@@ -95,20 +94,16 @@ def cost_words(costs: CostSettings) -> list[str]:
 
 
 def _signal(forecasts: pl.DataFrame, sessions: pl.DataFrame, market: Market) -> Signal:
-    """Forecast means of every market session from the first forecast to the last; NaN where there is none."""
+    """Forecasts of every market session from the first to the last; NaN where there is none."""
     rows = forecasts.join(sessions, on=["symbol", "as_of"], how="inner")
     day = market.index_of(rows["session"].to_numpy().astype("datetime64[D]"))
     first, last = int(day.min()), int(day.max())
     names, column = np.unique(rows["symbol"].to_numpy().astype(str), return_inverse=True)
     values = np.full((last - first + 1, len(names)), np.nan)
     values[day - first, column] = rows["mean"].to_numpy()
-    return Signal(market.sessions[first : last + 1], tuple(str(name) for name in names), values)
-
-
-def _rule(settings: Settings) -> WeightRule:
-    if settings.portfolio.rule == "long_short":
-        return LongShortRank()
-    return TopQuantile(fraction=settings.portfolio.fraction)
+    spread = np.full(values.shape, np.nan)
+    spread[day - first, column] = uncertainty(rows)
+    return Signal(market.sessions[first : last + 1], tuple(str(name) for name in names), values, spread)
 
 
 class Desk:
@@ -119,10 +114,17 @@ class Desk:
         self.costs = cost_models(settings.costs)
         self.yardstick = overlapping_targets(signal, market, EqualWeight(), settings.forecast.horizon)
         self.equal = self.run(self.yardstick)
+        self._books: dict[int, tuple[Signal, Constructed]] = {}
+
+    def book(self, signal: Signal) -> Constructed:
+        """Weights by the run's rule, worked out once for each signal."""
+        if id(signal) not in self._books:  # the signal is kept beside its book, so its id stays its own
+            self._books[id(signal)] = signal, book_of(signal, self.market, self.settings)
+        return self._books[id(signal)][1]
 
     def targets(self, signal: Signal) -> TargetWeights:
-        """Weights by the run's rule, in as many tranches as the forecast looks ahead."""
-        return overlapping_targets(signal, self.market, _rule(self.settings), self.settings.forecast.horizon)
+        """Weights by the run's rule."""
+        return self.book(signal).targets
 
     def run(self, targets: TargetWeights) -> BacktestResult:
         """One back-test with the run's costs."""
@@ -132,6 +134,10 @@ class Desk:
     def trade(self, name: str, signal: Signal) -> Traded:
         """Back-test one forecaster's signals over the yardstick's sessions."""
         result = self.run(self.targets(signal))
+        notes = result.notes + self.book(signal).notes
+        if name == self.settings.forecast.models[0]:
+            notes += yardstick_notes(signal, self.market, self.settings, self.run)
+        result = replace(result, notes=notes)
         net = np.nan_to_num(result.net_returns, nan=-1.0)
         return Traded(name, result, net, net - self.equal.net_returns)
 
@@ -189,14 +195,6 @@ def _series_part(traded: Traded, equal: BacktestResult, index: list[float | None
     )
 
 
-RULES = {
-    "top": "Each session 1/{h} of the book goes, for {h} sessions, to the best {p:.0%} of the symbols by forecast, "
-    "equally weighted.",
-    "long_short": "Each session 1/{h} of the book goes, for {h} sessions, long and short in proportion to centred "
-    "forecast ranks.",
-}
-
-
 def _backtest_part(
     traded: Traded, desk: Desk, settings: Settings, ledger: TrialLedger, lucks: dict[str, Luck], index: Index
 ) -> BacktestPart:
@@ -204,9 +202,8 @@ def _backtest_part(
     days = _days(traded.result.sessions)
     fall = next(iter(deepest_drawdowns(traded.net, 1)), Fall(0.0, 0, 0, 0))
     costs = traded.result.cost_cents[1:].sum(axis=1) / np.maximum(traded.result.equity_cents[:-1], 1)
-    words = RULES[settings.portfolio.rule].format(h=settings.forecast.horizon, p=settings.portfolio.fraction)
     return BacktestPart(
-        rule=words, costs=cost_words(settings.costs), sessions=found.sessions,
+        rule=rule_words(settings), costs=cost_words(settings.costs), sessions=found.sessions,
         annual_return=figure(found.annual_return), volatility=figure(found.volatility),
         sharpe=lucks[NET].figure(traded.net), sortino=figure(found.sortino),
         max_drawdown=found.drawdown.depth, drawdown_from=days[fall.peak],
