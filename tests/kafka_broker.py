@@ -1,4 +1,4 @@
-"""A real Kafka broker for tests: one for each test process that asks, and one of its own for a test that breaks it."""
+"""A real Kafka broker for tests: one for each test process that asks, and another for tests that break it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,9 +24,17 @@ def kafka_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     broker.stop()
 
 
-@pytest.fixture
-def kafka_broker(tmp_path: Path) -> Iterator[KafkaBroker]:
-    """A broker for this test alone: `kill()`, `start()`, `restart()`, `pause()`, `resume()` as it likes."""
-    broker = _started(tmp_path / "kafka")
+@pytest.fixture(scope="session")
+def _kafka_to_break(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    broker = _started(tmp_path_factory.mktemp("broken-kafka"))
     yield broker
     broker.kill()
+
+
+@pytest.fixture
+def kafka_broker(_kafka_to_break: KafkaBroker) -> KafkaBroker:
+    """A running broker to `kill()`, `start()`, `restart()`, `pause()`, `resume()`; give topics names of their own."""
+    if _kafka_to_break.pid is None:
+        _kafka_to_break.start()
+    _kafka_to_break.resume()
+    return _kafka_to_break

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -29,45 +28,33 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-def _each_a_process(commands: list[tuple[str, ...]]) -> list[Any]:
-    """One after the other among the slow tests, a few among the quick ones."""
-    named = (pytest.param(command, id=" ".join(command)) for command in commands)
-    return rest_slow(named, quick=4)
-
-
 GROUPS = {("lake",), ("config",), ("audit",), ("topics",), ("dead-letters",), ("sources",)}
 
 
-@pytest.mark.parametrize("command", _each_a_process(COMMANDS))
+def _is_help(shown: str, command: tuple[str, ...], columns: str) -> None:
+    assert "Usage: project01" in shown
+    assert "\x1b[" not in shown
+    assert command in GROUPS or "Example" in shown
+    # A schema is JSON already.
+    assert command in {(), ("config", "schema"), *GROUPS} or "--json" in shown
+    assert all(len(line) <= max(int(columns), 100) for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("command", rest_slow([pytest.param(each, id=" ".join(each)) for each in COMMANDS[::11]]))
 @pytest.mark.parametrize("columns", rest_slow(["80", "200"]))
-def test_help_stands_for_every_command(command: tuple[str, ...], columns: str) -> None:
+def test_help_of_a_process(command: tuple[str, ...], columns: str) -> None:
+    """A few of them: all are of one program, and the next test asks each."""
     done = run_cli(*command, "--help", COLUMNS=columns)
     assert done.code == 0
-    assert "Usage: project01" in done.out
-    assert "\x1b[" not in done.out
-    if command not in GROUPS:
-        assert "Example" in done.out
-    assert all(len(line) <= max(int(columns), 100) for line in done.out.splitlines())
+    _is_help(done.out, command, columns)
 
 
-def test_every_command_has_help_with_an_example_and_speaks_json() -> None:
-    """All of them in this process; each in its own among the slow tests."""
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_every_command_has_help_with_an_example_and_speaks_json(columns: str) -> None:
     for command in COMMANDS:
-        shown = CliRunner().invoke(app, [*command, "--help"], prog_name="project01")
+        shown = CliRunner().invoke(app, [*command, "--help"], prog_name="project01", env={"COLUMNS": columns})
         assert shown.exit_code == 0, command
-        assert "Usage: project01" in shown.stdout
-        assert command in GROUPS or "Example" in shown.stdout, command
-        assert command in {(), ("config", "schema"), *GROUPS} or "--json" in shown.stdout, command
-
-
-DATA_COMMANDS = [command for command in COMMANDS if command not in {(), *GROUPS}]
-
-
-@pytest.mark.parametrize("command", _each_a_process(DATA_COMMANDS))
-def test_every_command_speaks_json(command: tuple[str, ...]) -> None:
-    shown = run_cli(*command, "--help").out
-    # A schema is JSON already.
-    assert "--json" in shown or command == ("config", "schema")
+        _is_help(shown.stdout, command, columns)
 
 
 def test_version_and_usage_errors() -> None:

@@ -24,12 +24,12 @@ _DEEP = 100_000
 
 
 def payloads(samples: Sequence[bytes], count: int, seed: int) -> Iterator[bytes]:
-    """`count` payloads; of each 1,000 about two are 10 MB large and four nested 100,000 deep."""
+    """`count` payloads; of each 1,000 about one is 10 MB large and two are nested 100,000 deep."""
     generator = random.Random(seed)
     for index in range(count):
-        if index % 500 == 17:
+        if index % 1000 == 17:
             yield _huge(generator, generator.choice(samples))
-        elif index % 250 == 23:
+        elif index % 500 == 23:
             yield _deep(generator, generator.choice(samples))
         else:
             yield generator.choice(_KINDS)(generator, generator.choice(samples))

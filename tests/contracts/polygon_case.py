@@ -17,7 +17,7 @@ SYMBOLS = ("SIMA", "SIMB")
 
 
 def start(faults: FaultScript) -> PolygonStandIn:
-    return stand_in(symbols=SYMBOLS, start=START, seconds=120, speed=100.0, faults=faults)
+    return stand_in(symbols=SYMBOLS, start=START, seconds=120, speed=200.0, faults=faults)
 
 
 def frame_of(*kinds: str) -> bytes:

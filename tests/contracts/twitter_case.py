@@ -71,7 +71,7 @@ def elements(dataset: str, parsed: Any) -> list[Any] | None:
 
 
 def start(faults: FaultScript) -> TwitterStandIn:
-    return stand_in(symbols=SYMBOLS, faults=faults, keep_alive_s=0.2, now=NOW)
+    return stand_in(symbols=SYMBOLS, faults=faults, keep_alive_s=0.2, now=NOW, speed=2.0)
 
 
 CASE = VendorCase(

@@ -1,5 +1,7 @@
 """Every feature of the catalogue against its slow, obvious version in pandas, numpy or scipy."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -98,14 +100,16 @@ def residual_momentum(own, market):
     return pd.Series(out, index=own.index)
 
 
-def month_place(session: pd.DatetimeIndex) -> pd.DataFrame:
+@cache
+def place_in_month(day: pd.Timestamp) -> tuple[float, int]:
     known = pd.DatetimeIndex(trading_calendar().sessions)
-    rows = []
-    for day in session:
-        month = known[(known.year == day.year) & (known.month == day.month)]
-        place = int(np.flatnonzero(month == day)[0])
-        rows.append((place / len(month), len(month) - 1 - place))
-    return pd.DataFrame(rows, columns=["share", "left"])
+    month = known[(known.year == day.year) & (known.month == day.month)]
+    place = int(np.flatnonzero(month == day)[0])
+    return place / len(month), len(month) - 1 - place
+
+
+def month_place(session: pd.DatetimeIndex) -> pd.DataFrame:
+    return pd.DataFrame([place_in_month(day) for day in session], columns=["share", "left"])
 
 
 ORACLES = {

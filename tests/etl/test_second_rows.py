@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.etl.bar_trades import OPEN, at, frame, made_up_day, trade
 from tests.etl.second_ticks import QUOTE_SCHEMA
 
@@ -173,7 +174,7 @@ def drawn_quotes(seed: int, count: int) -> pl.DataFrame:
     return quotes_of(*rows)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), data=st.data())
 def test_any_order_and_repetition_gives_the_same_rows(seed: int, data: st.DataObject) -> None:
     day = made_up_day(seed % 7, 300).filter(pl.col("event_time") < at(600))
@@ -192,7 +193,7 @@ def test_any_order_and_repetition_gives_the_same_rows(seed: int, data: st.DataOb
     assert again.columns[3:] == list(SECOND_INPUTS)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(seed=st.integers(0, 50), second=st.integers(1, 600))
 def test_a_row_rests_on_nothing_that_was_not_known(seed: int, second: int) -> None:
     """Leaving out every tick known after a row's own knowledge time leaves the row as it was."""

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.etl.second_ticks import OPEN, made_up_seconds
 
 from project01.domain import InputError, SchemaError
@@ -74,7 +75,7 @@ def fed(stream: SecondStream, rows: pl.DataFrame, cuts: list[int]) -> list[Secon
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(rows=disordered(), data=st.data())
 def test_in_order_of_knowledge_any_cuts_and_repetition_equal_the_batch(rows: pl.DataFrame, data: st.DataObject) -> None:
     ordered = rows.sample(fraction=1.0, shuffle=True, seed=data.draw(st.integers(0, 99))).sort(
@@ -89,7 +90,7 @@ def test_in_order_of_knowledge_any_cuts_and_repetition_equal_the_batch(rows: pl.
     assert not any(len(part.behind) or len(part.invalid) for part in found)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(rows=disordered(), seed=st.integers(0, 10_000))
 def test_in_any_order_at_all_equals_the_batch_where_disorder_is_allowed(rows: pl.DataFrame, seed: int) -> None:
     twice = pl.concat([rows, rows.sample(fraction=0.3, seed=seed)]).sample(fraction=1.0, shuffle=True, seed=seed)
@@ -98,7 +99,7 @@ def test_in_any_order_at_all_equals_the_batch_where_disorder_is_allowed(rows: pl
     assert newest(found).equals(compute_intraday(twice, SHORT, watermark=WATERMARK))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(rows=disordered(), data=st.data())
 def test_taken_up_again_it_goes_on_as_if_never_stopped(rows: pl.DataFrame, data: st.DataObject) -> None:
     ordered = rows.sort("knowledge_time", maintain_order=True)

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from project01.etl import (
     BAR_INPUTS,
@@ -79,7 +80,7 @@ def test_short_windows_stand_for_every_step_of_the_set() -> None:
     assert {step.__name__ for step in own} == {feature.step.__name__ for feature in SHORT} | near
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(rows=bar_rows(), data=st.data())
 def test_any_way_of_cutting_gives_the_same_bits(rows: np.ndarray, data: st.DataObject) -> None:
     whole = StreamState(SHORT)
@@ -108,7 +109,7 @@ def prepared(row: np.ndarray, before: float) -> dict[str, float]:
     }
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(rows=bar_rows())
 def test_compiled_equals_plain_python_on_spoilt_and_still_bars(rows: np.ndarray) -> None:
     """The steps run as they stand in the source; plain Python raises where compiled text would give inf or NaN."""

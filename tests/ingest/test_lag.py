@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.contracts.toy_vendor import ToyClient, ToyStandIn
+from tests.effort import examples
 
 from project01.bus import TOPICS, Bus, Producer, SqliteBus, decode
 from project01.domain import TICKS, FixedClock
@@ -230,7 +231,7 @@ class Standing:
         self.watch._tell(lag)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(ages=st.lists(st.floats(0, 100), max_size=40), limit_s=st.floats(1, 50))
 def test_alerts_begin_and_end_in_turn(
     ages: list[float], limit_s: float, tmp_path_factory: pytest.TempPathFactory

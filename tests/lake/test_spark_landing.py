@@ -19,7 +19,6 @@ import msgspec
 import polars as pl
 import pytest
 from deltalake import DeltaTable
-from tests.kafka_broker import kafka_servers  # noqa: F401 - a fixture
 from tests.spark_session import spark, spark_environment, spark_jars  # noqa: F401 - fixtures
 
 from project01.bus import KafkaBus, TopicSpec, encode
@@ -88,7 +87,7 @@ def trades(first: int, count: int) -> list[Pair]:
 
 
 @pytest.fixture(scope="module")
-def bus(kafka_servers: str) -> Iterator[KafkaBus]:  # noqa: F811
+def bus(kafka_servers: str) -> Iterator[KafkaBus]:
     with closing(KafkaBus(kafka_servers)) as made:
         yield made
 

@@ -20,9 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.effort import examples
-from tests.kafka_broker import kafka_servers  # noqa: F401 - a fixture
 from tests.pipelines.test_feature_stream import bars, final, rows_of
-from tests.spark_session import spark_environment, spark_jars  # noqa: F401 - fixtures
+from tests.spark_session import spark_environment, spark_jars  # noqa: F401 - a fixture
 
 from project01.bus import KafkaBus, TopicSpec, encode, key_of_record
 from project01.domain import Bar, InputError

@@ -1,9 +1,13 @@
-"""Which addresses we talk to, and through which proxy."""
+"""Which addresses we talk to, through which proxy, and whose certificates we trust."""
+
+import os
+import ssl
+from pathlib import Path
 
 import pytest
 
 from project01.domain import InputError
-from project01.ingest.transport.tls import checked_address, is_loopback, proxy_for
+from project01.ingest.transport.tls import checked_address, is_loopback, proxy_for, trust_context
 
 
 @pytest.mark.parametrize(
@@ -39,3 +43,20 @@ def test_a_proxy_is_for_the_outside_only(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("no_proxy", "vendor.com")
     assert proxy_for("https://api.vendor.com") is None
     assert is_loopback("ws://[::1]:5")
+
+
+def test_authorities_are_read_once_and_anew_where_others_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    usual = trust_context(None)
+    assert trust_context(None) is usual
+    file = tmp_path / "authorities.pem"
+    file.write_text(ssl.DER_cert_to_PEM_cert(usual.get_ca_certs(binary_form=True)[0]))
+    assert trust_context(file) is not trust_context(file), "what a source trusts is its own"
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    named = trust_context(None)
+    assert named is not usual
+    os.utime(file, (1, 1))
+    assert trust_context(None) is not named, "the file was written anew"

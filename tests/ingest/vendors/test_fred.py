@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.ingest.vendors.running import RECEIVED_AT, decoded_by, fetched_as, running
 
 from project01.domain import AuthenticationError, FixedClock, InputError, Observation, VendorError
@@ -160,7 +161,7 @@ def test_todays_vintage_waits_until_the_day_is_over(tmp_path: Path) -> None:
     assert [each.value for each in found] == [5.7]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cells=st.dictionaries(
         st.tuples(st.integers(0, 11), st.integers(0, 40)),

@@ -1,7 +1,9 @@
 """Addresses we may talk to, and the certificates we trust. Verification is never off."""
 
 import ipaddress
+import os
 import ssl
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -37,11 +39,23 @@ def checked_address(address: str, encrypted: str, plain: str) -> str:
 
 
 def trust_context(trust: Path | None) -> ssl.SSLContext:
-    """The usual certificate authorities (or those of SSL_CERT_FILE), and those of the file `trust` as well."""
+    """The usual certificate authorities (or those of SSL_CERT_FILE), and those of the file `trust` as well.
+
+    Without `trust` it is one for all who ask, and not to be changed.
+    """
+    if trust is None:
+        file = Path(os.environ.get("SSL_CERT_FILE", ""))
+        changed_at = file.stat().st_mtime_ns if file.is_file() else 0
+        return _usual_authorities(file, os.environ.get("SSL_CERT_DIR", ""), changed_at)
     context = httpx.create_ssl_context()
-    if trust is not None:
-        context.load_verify_locations(cafile=trust)
+    context.load_verify_locations(cafile=trust)
     return context
+
+
+@lru_cache(maxsize=1)
+def _usual_authorities(_file: Path, _folder: str, _changed_at: int) -> ssl.SSLContext:
+    """Made anew where the environment names others. Reading them takes 40 ms, at each reconnect."""
+    return httpx.create_ssl_context()
 
 
 def proxy_for(address: str) -> str | None:
