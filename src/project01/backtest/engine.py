@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from project01.backtest.costs import CostModel, terms_table
-from project01.backtest.ledger import DAY, HELD, MAX_CENTS, ORDER, Desk, Plan, Rules, Tape, run_ledger
+from project01.backtest.ledger import DAY, MAX_CENTS, TRADE, Book, Desk, Plan, Rules, Tape, run_ledger
 from project01.backtest.market import Market
 from project01.backtest.result import BacktestResult, build_result
 from project01.backtest.targets import TargetWeights
@@ -51,18 +51,22 @@ class LedgerInput:
     """Market and weights brought together: what every run of a sensitivity grid shares.
 
     Attributes:
-        market: from the first session of the targets on.
-        decision: shape (T,), row of `weights` decided at each close, -1: none.
-        weights: shape (D, N), in the market's order of symbols.
+        market: all of it.
+        first: position of the targets' first session, where the ledger starts.
+        decision: shape (T - first,), row of `weights` decided at each close, -1: none.
+        weights: shape (D, M), as the targets have them.
+        column: shape (M,), the market's column of each symbol of the targets.
     """
 
     market: Market
+    first: int
     decision: NDArray[np.int64]
     weights: FloatArray = field(repr=False)
+    column: NDArray[np.uint64] = field(repr=False)
 
 
 def align(market: Market, targets: TargetWeights) -> LedgerInput:
-    """The market from the targets' first session on, and the weights in its order of symbols.
+    """Where the targets stand in the market; no grid is copied.
 
     Raises:
         InputError: the targets name a session or a symbol that the market does not have.
@@ -79,9 +83,8 @@ def align(market: Market, targets: TargetWeights) -> LedgerInput:
     decision = np.full(len(market.sessions) - first, -1, dtype=np.int64)
     rows = np.flatnonzero(targets.decided)
     decision[position[rows] - first] = rows
-    weights = np.zeros((len(targets.sessions), len(market.symbols)))
-    weights[:, [column[name] for name in targets.symbols]] = targets.weights
-    return LedgerInput(market.from_session(first), decision, weights)
+    places = np.array([column[name] for name in targets.symbols], dtype=np.uint64)
+    return LedgerInput(market, first, decision, np.ascontiguousarray(targets.weights, dtype=np.float64), places)
 
 
 def run_backtest(
@@ -114,12 +117,13 @@ def run_backtest(
         DataError: the book grew beyond 90 billion USD.
     """
     joined = align(market, targets)
-    return build_result(joined.market, simulate(joined, costs, initial_cash, delay_bars, execution), costs)
+    tape, book = simulate(joined, costs, initial_cash, delay_bars, execution)
+    return build_result(market, joined.first, tape, book, costs)
 
 
 def simulate(
     joined: LedgerInput, costs: Sequence[CostModel], initial_cash: float, delay_bars: int, execution: Execution
-) -> tuple[Tape, NDArray[np.void]]:
+) -> tuple[Tape, Book]:
     """One pass of the ledger; what was written down and what is held at the end. Raises as `run_backtest`."""
     if not 0 < initial_cash <= MOST_CASH:
         raise InputError(f"initial_cash is {initial_cash} USD; expected above 0 and at most {MOST_CASH:g}.")
@@ -128,33 +132,38 @@ def simulate(
     market, terms = joined.market, terms_table(costs)
     if execution.volume_share is not None and market.volume is None:
         raise InputError("volume_share is set, but the market has no volume. Leave it None, or bring bars with volume.")
-    sessions, names = market.close.shape
+    sessions, names = len(joined.decision), len(market.symbols)
     tape, book = _empty_tape(sessions, names, len(terms)), _empty_book(names)
-    desk = Desk(np.zeros(names, dtype=ORDER), np.zeros((names, len(terms)), dtype=np.int64))
+    desk = _empty_desk(delay_bars + 1, names, len(terms))
     rules = Rules(
         delay=delay_bars,
         patience=execution.sessions_until_delisted,
         volume_share=execution.volume_share or 0.0,
         smallest_order=max(1, round(execution.smallest_order * 100)),
     )
-    volume = np.empty((0, 0)) if market.volume is None else market.volume
-    fill_price, close, volumes = (
-        np.ascontiguousarray(grid, dtype=np.float64) for grid in (market.fill_price, market.close, volume)
-    )
-    plan = Plan(fill_price, close, volumes, joined.decision, joined.weights, terms)
+    grids = (market.fill_price, market.close, np.empty((0, 0)) if market.volume is None else market.volume)
+    fill_price, close, volume = (np.ascontiguousarray(grid[joined.first :], dtype=np.float64) for grid in grids)
+    plan = Plan(fill_price, close, volume, joined.decision, joined.weights, joined.column, terms)
     stopped = run_ledger(plan, np.int64(round(initial_cash * 100)), rules, book, desk, tape)
     if stopped >= 0:
         raise DataError(
-            f"Equity left +-{MAX_CENTS / 100:g} USD on {market.sessions[stopped]}, more than the ledger can hold "
-            "to the cent. Look for a wrong price around that session, or start with less cash."
+            f"Equity left +-{MAX_CENTS / 100:g} USD on {market.sessions[joined.first + stopped]}, more than the "
+            "ledger can hold to the cent. Look for a wrong price around that session, or start with less cash."
         )
     return tape, book
 
 
-def _empty_book(names: int) -> NDArray[np.void]:
-    book = np.zeros(names, dtype=HELD)
-    book["mark"] = np.nan
-    return book
+def _empty_book(names: int) -> Book:
+    mark, marked = np.full(names, np.nan), np.full(names, -1, dtype=np.int64)
+    quantity, missing = np.zeros(names, dtype=np.int64), np.zeros(names, dtype=np.int64)
+    held, holding = np.zeros(names, dtype=np.uint64), np.zeros(1, dtype=np.uint64)
+    return Book(quantity, mark, marked, missing, held, holding)
+
+
+def _empty_desk(slots: int, names: int, parts: int) -> Desk:
+    found, target = np.empty(names, dtype=np.uint64), np.zeros((slots, names), dtype=np.int64)
+    order, opening = np.empty(names, dtype=np.int64), np.empty(names, dtype=np.int64)
+    return Desk(found, order, opening, target, rate=np.empty(parts))
 
 
 def _empty_tape(sessions: int, names: int, parts: int) -> Tape:
@@ -162,7 +171,7 @@ def _empty_tape(sessions: int, names: int, parts: int) -> Tape:
     room = sessions * names
     return Tape(
         written=np.zeros(2, dtype=np.int64),
-        trades=np.empty(room, dtype=ORDER),
+        trades=np.empty(room, dtype=TRADE),
         trade_cost=np.empty((room, parts), dtype=np.int64),
         refused=np.empty((2 * room, 3), dtype=np.int32),
         days=np.zeros(sessions, dtype=DAY),

@@ -87,13 +87,6 @@ class Market:
             )
         return position.astype(np.int64)
 
-    def from_session(self, first: int) -> "Market":
-        """The market from position `first` on."""
-        volume = None if self.volume is None else self.volume[first:]
-        return Market(
-            self.sessions[first:], self.symbols, self.fill_price[first:], self.close[first:], volume, self.fill_kind
-        )
-
 
 def market_from_bars(prepared_bars: pl.DataFrame) -> Market:
     """Dense arrays from prepared bars; prices become total-return prices, volume adjusted shares.

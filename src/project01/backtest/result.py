@@ -1,14 +1,15 @@
 """What a backtest found: equity, returns, costs, trades and what went wrong, in cents and as Polars frames."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from project01.backtest.costs import CostModel
-from project01.backtest.ledger import CUT_TO_CASH, CUT_TO_VOLUME, Tape
+from project01.backtest.ledger import CUT_TO_CASH, CUT_TO_VOLUME, Book, Tape
 from project01.backtest.market import FillKind, Market
 from project01.domain import FloatArray
 
@@ -17,8 +18,27 @@ REFUSAL_REASONS = ("no bar", "no price yet", "no volume")
 
 
 @dataclass(frozen=True)
+class Written:
+    """What the ledger wrote down, from which tables and notes are made.
+
+    Attributes:
+        symbols: the market's names, which the tape numbers.
+        tape: only the rows that were written.
+        book: what is held after the last session.
+        last_close: shape (N,), closes of the last session, NaN: no bar.
+    """
+
+    symbols: tuple[str, ...]
+    tape: Tape
+    book: Book
+    last_close: FloatArray
+
+
+@dataclass(frozen=True)
 class BacktestResult:
     """A backtest from the first decision's session on; T sessions, the first one before any fill.
+
+    Tables and notes are made when first asked for, and kept: a search over many backtests looks at few of them.
 
     Attributes:
         sessions: shape (T,), datetime64[D].
@@ -28,11 +48,7 @@ class BacktestResult:
         traded_cents: shape (T,), int64, sum of absolute traded value.
         cost_names: the parts.
         fill_kind: what orders filled at.
-        trades: session, symbol, quantity (adjusted shares, sales negative), price, value (USD, sales negative), one
-            column ``cost_<part>`` a part (USD), reason; sorted by session, then symbol's place in the market.
-        refused: session, symbol, reason; orders that could not be sent and were dropped until the next decision.
-        positions: symbol, quantity, price (last close known), value of what is held after the last session.
-        notes: one sentence for each thing a reader should know.
+        written: what the tables are made of.
     """
 
     sessions: NDArray[np.datetime64]
@@ -42,10 +58,31 @@ class BacktestResult:
     traded_cents: NDArray[np.int64]
     cost_names: tuple[str, ...]
     fill_kind: FillKind
-    trades: pl.DataFrame
-    refused: pl.DataFrame
-    positions: pl.DataFrame
-    notes: tuple[str, ...]
+    written: Written = field(repr=False)
+
+    @cached_property
+    def trades(self) -> pl.DataFrame:
+        """Fills, sorted by session, then symbol's place in the market.
+
+        Columns session, symbol, quantity (adjusted shares, sales negative), price, value (USD, sales negative), one
+        column ``cost_<part>`` a part (USD), reason.
+        """
+        return _trades(self.sessions, self.written, self.cost_names)
+
+    @cached_property
+    def refused(self) -> pl.DataFrame:
+        """Orders that could not be sent and were dropped until the next decision: session, symbol, reason."""
+        return _refused(self.sessions, self.written)
+
+    @cached_property
+    def positions(self) -> pl.DataFrame:
+        """What is held after the last session: symbol, quantity, price (last close known), value."""
+        return _positions(self.written)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each thing a reader should know."""
+        return _notes(self)
 
     @property
     def equity(self) -> FloatArray:
@@ -92,64 +129,60 @@ def growth(now: NDArray[np.generic], before: NDArray[np.int64]) -> FloatArray:
     return np.asarray(now / base - 1.0, dtype=np.float64)
 
 
-def build_result(market: Market, run: tuple[Tape, NDArray[np.void]], costs: Sequence[CostModel]) -> BacktestResult:
-    """Frames and notes from what the ledger wrote down."""
-    tape, book = run
-    names = tuple(model.name for model in costs)
-    trades, refused = _trades(market, tape, names), _refused(market, tape)
-    positions = _positions(market, book)
+def build_result(market: Market, first: int, tape: Tape, book: Book, costs: Sequence[CostModel]) -> BacktestResult:
+    """What the ledger wrote down of `market` from its session `first` on."""
+    trades, refused = (int(count) for count in tape.written)
+    kept = tape._replace(
+        trades=tape.trades[:trades], trade_cost=tape.trade_cost[:trades], refused=tape.refused[:refused]
+    )
     return BacktestResult(
-        sessions=market.sessions,
+        sessions=market.sessions[first:],
         equity_cents=tape.days["equity"],
         cash_cents=tape.days["cash"],
         cost_cents=tape.day_cost,
         traded_cents=tape.days["traded"],
-        cost_names=names,
+        cost_names=tuple(model.name for model in costs),
         fill_kind=market.fill_kind,
-        trades=trades,
-        refused=refused,
-        positions=positions,
-        notes=_notes(market, tape, trades, refused, positions),
+        written=Written(market.symbols, kept, book, market.close[-1].copy()),
     )
 
 
-def _trades(market: Market, tape: Tape, cost_names: tuple[str, ...]) -> pl.DataFrame:
-    n = int(tape.written[0])
-    rows = tape.trades[:n]
+def _trades(sessions: NDArray[np.datetime64], written: Written, cost_names: tuple[str, ...]) -> pl.DataFrame:
+    rows, cost = written.tape.trades, written.tape.trade_cost
     frame = pl.DataFrame(
         {
-            "session": pl.Series(market.sessions[rows["session"]]).cast(pl.Date),
+            "session": pl.Series(sessions.repeat(written.tape.days["trades"])).cast(pl.Date),
             "place": rows["name"],
-            "symbol": _gather(market.symbols, rows["name"]),
+            "symbol": _gather(written.symbols, rows["name"]),
             "quantity": rows["quantity"] / 1e6,
             "price": rows["price"],
             "value": rows["value"] / 100.0,
-            **{f"cost_{name}": tape.trade_cost[:n, i] / 100.0 for i, name in enumerate(cost_names)},
+            **{f"cost_{name}": cost[:, i] / 100.0 for i, name in enumerate(cost_names)},
             "reason": _gather(TRADE_REASONS, rows["reason"]),
         }
     )
     return frame.sort("session", "place").drop("place")
 
 
-def _refused(market: Market, tape: Tape) -> pl.DataFrame:
-    rows = tape.refused[: int(tape.written[1])]
+def _refused(sessions: NDArray[np.datetime64], written: Written) -> pl.DataFrame:
+    rows = written.tape.refused
     frame = pl.DataFrame(
         {
-            "session": pl.Series(market.sessions[rows[:, 0]]).cast(pl.Date),
+            "session": pl.Series(sessions[rows[:, 0]]).cast(pl.Date),
             "place": rows[:, 1],
-            "symbol": _gather(market.symbols, rows[:, 1]),
+            "symbol": _gather(written.symbols, rows[:, 1]),
             "reason": _gather(REFUSAL_REASONS, rows[:, 2]),
         }
     )
     return frame.sort("session", "place", "reason").drop("place")
 
 
-def _positions(market: Market, book: NDArray[np.void]) -> pl.DataFrame:
-    held = np.flatnonzero(book["quantity"])
-    quantity, price = book["quantity"][held], book["mark"][held]
+def _positions(written: Written) -> pl.DataFrame:
+    held = np.flatnonzero(written.book.quantity)
+    quantity, price = written.book.quantity[held], written.book.mark[held]
     return pl.DataFrame(
         {
-            "symbol": _gather(market.symbols, held),
+            "symbol": _gather(written.symbols, held),
             "quantity": quantity / 1e6,
             "price": price,
             "value": np.rint(quantity * price / 1e4) / 100.0,
@@ -161,9 +194,8 @@ def _gather(names: tuple[str, ...], index: NDArray[np.signedinteger]) -> pl.Seri
     return pl.Series(names, dtype=pl.String)[index] if len(index) else pl.Series([], dtype=pl.String)
 
 
-def _notes(
-    market: Market, tape: Tape, trades: pl.DataFrame, refused: pl.DataFrame, positions: pl.DataFrame
-) -> tuple[str, ...]:
+def _notes(result: BacktestResult) -> tuple[str, ...]:
+    trades, refused = result.trades, result.refused
     notes = [
         f"{row['symbol']} had no more bars: position of {row['value']:+,.2f} USD closed on {row['session']} "
         f"at its last close, {row['price']:.4f}."
@@ -180,17 +212,18 @@ def _notes(
             f"In {short_of_cash} of {trades['session'].n_unique()} sessions with trades, buys were cut to the cash at "
             "hand: shares are counted at the close of the decision and paid at the fill, costs on top."
         )
-    stale = [name for name in positions["symbol"] if np.isnan(market.close[-1, market.symbols.index(name)])]
+    held = np.flatnonzero(result.written.book.quantity)
+    stale = [result.written.symbols[i] for i in held if np.isnan(result.written.last_close[i])]
     if stale:
         notes.append(
             f"Held at the end without a bar in the last session, valued at the last close: {', '.join(stale)}."
         )
-    broke = np.flatnonzero(tape.days["equity"] <= 0)
+    broke = np.flatnonzero(result.equity_cents <= 0)
     if len(broke):
-        notes.append(f"Equity fell to zero or below on {market.sessions[broke[0]]}; everything was closed after it.")
-    if positions.filter(pl.col("quantity") < 0).height or _went_short(trades):
+        notes.append(f"Equity fell to zero or below on {result.sessions[broke[0]]}; everything was closed after it.")
+    if bool((result.written.book.quantity < 0).any()) or _went_short(trades):
         notes.append("Short positions paid no borrowing fee, and cash earned no interest.")
-    if market.fill_kind == "close":
+    if result.fill_kind == "close":
         notes.append("The series carry closes only: orders filled at closes, from the session after the decision on.")
     return tuple(notes)
 

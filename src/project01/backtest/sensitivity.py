@@ -119,9 +119,9 @@ def frontier(
         )
     joined = align(market, targets)
     beside = None if yardstick is None else align(market, yardstick)
-    if beside is not None and beside.market.sessions[0] != joined.market.sessions[0]:
+    if beside is not None and beside.first != joined.first:
         raise InputError(
-            f"The yardstick starts on {beside.market.sessions[0]}, the targets on {joined.market.sessions[0]}; "
+            f"The yardstick starts on {market.sessions[beside.first]}, the targets on {market.sessions[joined.first]}; "
             "expected the same session. Decide both from the same one."
         )
     runs = [_Run(joined, c, int(d), replace(DEFAULT_EXECUTION, volume_share=v))

@@ -1,7 +1,7 @@
 """Trade each forecaster's out-of-sample forecasts with costs, beside equal weight and the index."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -74,6 +74,7 @@ class Traded:
     result: BacktestResult
     net: FloatArray
     excess: FloatArray
+    notes: tuple[str, ...]
 
 
 def cost_models(costs: CostSettings) -> tuple[CostModel, ...]:
@@ -137,9 +138,8 @@ class Desk:
         notes = result.notes + self.book(signal).notes
         if name == self.settings.forecast.models[0]:
             notes += yardstick_notes(signal, self.market, self.settings, self.run)
-        result = replace(result, notes=notes)
         net = np.nan_to_num(result.net_returns, nan=-1.0)
-        return Traded(name, result, net, net - self.equal.net_returns)
+        return Traded(name, result, net, net - self.equal.net_returns, notes)
 
 
 def _claim(traded: Traded, settings: Settings, digest: str, name: str, returns: FloatArray) -> Claim:
@@ -213,7 +213,7 @@ def _backtest_part(
         excess_annual=figure(annual_mean(traded.excess)), excess_sharpe=lucks[EXCESS].figure(traded.excess),
         equal_weight_annual=figure(annual_mean(desk.equal.net_returns)), index_annual=index[1],
         trials=lucks[NET].trials, fits=sum(t.purpose == FIT for t in ledger.trials),
-        orders_refused=traded.result.refused.height, notes=list(traded.result.notes),
+        orders_refused=traded.result.refused.height, notes=list(traded.notes),
         series=_series_part(traded, desk.equal, index[0]),
     )  # fmt: skip
 
