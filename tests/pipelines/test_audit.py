@@ -1,155 +1,164 @@
-"""The audit over the chain: sixteen planted leaks and three leaky trainings are caught, and nothing honest is."""
+"""The audit over the chain: every planted leak is caught with its layer, and nothing honest is flagged."""
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
-from tests.etl.conftest import make_bars
+from tests.effort import rest_slow
 from tests.etl.leaky_features import LEAKY, Leaky, as_decided, first_versions, valued
 from typer.testing import CliRunner
 
-from project01.etl import compute_features, feature_set, forward_returns, prepare_bars, usable
-from project01.evaluate import audit_lookahead, cut_times
+from project01.domain import InputError
+from project01.evaluate import Layer, audit_layer, cut_times
 from project01.models import POINT_MODELS
 from project01.pipelines import SilentProgress, audit
-
-Compute = Callable[[pl.DataFrame], pl.DataFrame]
-
-
-def as_in_the_lake(bars: pl.DataFrame) -> pl.DataFrame:
-    return bars.with_columns(pl.lit("test").alias("source"), pl.lit("1d").alias("interval"))
+from project01.pipelines.features import selected
+from project01.pipelines.lookahead_chain import LAYERS, AuditedChain, checked_layers
+from project01.pipelines.lookahead_trading import CONSTRUCTIONS
+from project01.pipelines.lookahead_world import simulated_tables
+from project01.pipelines.planted_leaks import planted_tables
+from project01.pipelines.planted_leaks_trading import PLANTED
+from project01.settings import FeatureSettings
 
 
 @pytest.fixture(scope="module")
-def rows() -> pl.DataFrame:
-    """Bars of six names, two of which stop: one in the middle, one near the end."""
-    raw = make_bars(seed=4, symbols=6, sessions=330)
-    days = raw["session"].unique().sort()
-    gone = ((pl.col("symbol") == "S3") & (pl.col("session") > days[170])) | (
-        (pl.col("symbol") == "S5") & (pl.col("session") > days[320])
-    )
-    return as_in_the_lake(raw.filter(~gone))
+def cuts() -> np.ndarray:
+    return cut_times(planted_tables()["bars"], audit.SELF_TEST_CUTS, 7)
 
 
-def found(compute: Compute, rows: pl.DataFrame, times: int = 12, seed: int = 3) -> set[str]:
-    return {leak.output for leak in audit_lookahead(compute, rows, cut_times(rows, times, seed), seed)}
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_leak_is_caught_and_its_honest_twin_is_not(name: str, cuts: np.ndarray) -> None:
+    leak = PLANTED[name]
+    found = audit_layer(leak.as_layer(leaky=True), cuts, 7).leaks
+    assert {one.layer for one in found} == {leak.layer}, leak.why
+    assert found[0].through in leak.reads
+    assert audit_layer(leak.as_layer(leaky=False), cuts[::2], 7).leaks == ()
 
 
-@pytest.mark.parametrize("name", LEAKY)
-def test_every_leaky_feature_is_caught(name: str, rows: pl.DataFrame) -> None:
-    leaky = LEAKY[name]
-    # A decision at an open is dated before the bar it belongs to, so that the row itself comes and goes says nothing:
-    # it is the value that must be caught.
-    assert "value" in found(lambda changed: as_decided(leaky, changed), rows), leaky.why
-
-
-def test_there_are_at_least_twelve_of_them_as_people_write_them() -> None:
-    assert len(LEAKY) >= 12
+def test_the_catalogue_of_leaks_reaches_every_layer() -> None:
+    assert len(PLANTED) >= 20
+    assert {leak.layer for leak in PLANTED.values()} == set(LAYERS) - {"chain"}
     named = {
-        "next_return", "centred_mean", "whole_sample_z_score", "filled_from_the_future", "close_for_an_open_decision",
-        "restated_value", "future_split_factor",
+        "next_return", "centred_window", "whole_sample_scaler", "target_encoding", "close_for_the_open",
+        "restated_fundamentals", "fact_by_period_end", "survivors_only", "future_split_factor", "news_by_event_time",
+        "final_revision", "labels_without_purge", "labels_known_later", "features_picked_on_the_whole_sample",
+        "filled_from_the_future", "whole_history_rank", "join_without_created_filter", "pushed_under_an_earlier_time",
+        "whole_sample_volatility", "sized_at_the_fill", "filled_before_the_decision", "threshold_tuned_on_the_test",
+        "sorted_by_future_volume", "folds_on_both_sides",
     }  # fmt: skip
-    assert named <= set(LEAKY)
+    assert named <= set(PLANTED)
+
+
+@pytest.mark.parametrize("name", rest_slow(LEAKY, 3))
+def test_every_leaky_feature_of_raw_bars_is_caught(name: str) -> None:
+    leaky = LEAKY[name]
+    assert "value" in decided(leaky), leaky.why
 
 
 @pytest.mark.parametrize("decides", ["close", "open"])
-def test_an_honest_feature_in_the_same_dress_is_not(decides: str, rows: pl.DataFrame) -> None:
+def test_an_honest_feature_in_the_same_dress_is_not(decides: str) -> None:
     lag = 1 if decides == "open" else 0
 
     def last_return(bars: pl.DataFrame) -> pl.DataFrame:
         value = (pl.col("close") / pl.col("close").shift() - 1).shift(lag).over("symbol")
         return valued(first_versions(bars), value)
 
-    feature = Leaky(last_return, decides, "")
-    assert "value" not in found(lambda changed: as_decided(feature, changed), rows)
+    assert "value" not in decided(Leaky(last_return, decides, ""))
 
 
-def test_no_feature_of_the_catalogue_is_flagged(rows: pl.DataFrame) -> None:
-    kept, left_out = usable(feature_set("core"), prepare_bars(first_versions(rows)), None)
-    assert len(kept) > 30
-    assert set(left_out).isdisjoint(feature.name for feature in kept)
-    assert found(lambda changed: audit.features_of(changed, kept), rows) == set()
-
-
-@pytest.fixture(scope="module")
-def long_rows() -> pl.DataFrame:
-    """Long enough for one training window, all names alive."""
-    return as_in_the_lake(make_bars(seed=9, symbols=4, sessions=640, gaps=0.0, holes=0.0))
+def decided(leaky: Leaky) -> set[str]:
+    """A decision at an open is dated before the bar it belongs to, so that the row itself comes and goes says nothing:
+    it is the value that must be caught."""
+    bars = planted_tables()["bars"]
+    changes = ("noise", "nothing", "restated", "universe", "readjusted")
+    layer = Layer("features", {"bars": bars}, lambda t, _: {"": as_decided(leaky, t["bars"])}, changes)
+    return {leak.output for leak in audit_layer(layer, cut_times(bars, 8, 3), 3).leaks}
 
 
 @pytest.fixture(scope="module")
-def some_features() -> tuple:
-    few = {"ret_5", "ret_21", "mom_12_1", "rsi_14", "realised_vol_21"}
-    return tuple(feature for feature in feature_set("core") if feature.name in few)
+def chain(tmp_path_factory: pytest.TempPathFactory) -> AuditedChain:
+    features = selected(FeatureSettings(sets=audit.daily_sets()))
+    return AuditedChain(simulated_tables(5, 330, 11), features, tmp_path_factory.mktemp("audit"), 7)
+
+
+def flagged(layer: Layer, times: int) -> list[str]:
+    rows = layer.tables.get("bars", next(iter(layer.tables.values())))
+    found = audit_layer(layer, cut_times(rows, times, 3), 3)
+    assert found.values > 1000, "nothing was compared"
+    return [str(leak) for leak in found.leaks]
 
 
 @pytest.mark.slow
-def test_no_forecaster_is_flagged(long_rows: pl.DataFrame, some_features: tuple) -> None:
-    compute = lambda changed: audit.forecasts_of(changed, some_features, 7)  # noqa: E731
-    assert {name.split(".")[0] for name in compute(long_rows).columns} >= set(POINT_MODELS)
-    assert found(compute, long_rows, times=3) == set()
+def test_no_feature_of_any_set_is_flagged(chain: AuditedChain) -> None:
+    kept, left_out = chain.usable
+    assert len(kept) >= 250
+    assert left_out == {}
+    assert flagged(chain.layer("features"), 6) == []
 
 
-def joined(rows: pl.DataFrame, features: tuple) -> pl.DataFrame:
-    """Features with labels, in one table, oldest first."""
-    bars = prepare_bars(first_versions(rows))
-    frame = compute_features(bars, features).rename({"knowledge_time": "as_of"})
-    labels = forward_returns(bars, 5).drop("session")
-    return frame.join(labels, on=["symbol", "as_of"], how="left").sort("as_of", "symbol")
+@pytest.mark.parametrize("name", ["bus", "lake"])
+def test_what_is_stored_is_not_flagged(chain: AuditedChain, name: str) -> None:
+    stored = {table: rows.tail(150) for table, rows in chain.layer(name).tables.items() if table != "tweets"}
+    assert flagged(replace(chain.layer(name), tables=stored), 2) == []
 
 
-def trained_on_everything(rows: pl.DataFrame, features: tuple) -> pl.DataFrame:
-    """One regression over the whole sample, applied to all of it."""
-    table = joined(rows, features)
-    x = np.nan_to_num(table.select(f.name for f in features).to_numpy().astype(np.float64))
-    y = np.nan_to_num(table["label"].to_numpy().astype(np.float64))
-    beta, *_ = np.linalg.lstsq(x, y, rcond=None)
-    return table.select("symbol", "as_of", forecast=pl.Series(x @ beta))
+@pytest.mark.slow
+def test_the_store_is_not_flagged(chain: AuditedChain) -> None:
+    assert flagged(chain.layer("store"), 2) == []
 
 
-def trained_without_purge(rows: pl.DataFrame, features: tuple) -> pl.DataFrame:
-    """At each time a regression on all rows before it, also those whose outcome lies after it."""
-    table = joined(rows, features)
-    x = np.nan_to_num(table.select(f.name for f in features).to_numpy().astype(np.float64))
-    y = np.nan_to_num(table["label"].to_numpy().astype(np.float64))
-    times, of_row = np.unique(table["as_of"].to_numpy(), return_inverse=True)
-    forecasts = np.full(len(y), np.nan)
-    for number in range(300, len(times)):
-        before, now = of_row < number, of_row == number
-        beta, *_ = np.linalg.lstsq(x[before], y[before], rcond=None)
-        forecasts[now] = x[now] @ beta
-    return table.select("symbol", "as_of", forecast=pl.Series(forecasts))
+@pytest.mark.slow
+def test_no_forecaster_is_flagged(chain: AuditedChain) -> None:
+    layer = chain.layer("models")
+    times = cut_times(layer.tables["features"], 40, 3)[-2:]
+    found = audit_layer(layer, times, 3)
+    assert {output.split(".")[0] for output in found.outputs} == set(POINT_MODELS)
+    assert [str(leak) for leak in found.leaks] == []
 
 
-def scaled_by_everything(rows: pl.DataFrame, features: tuple) -> pl.DataFrame:
-    """Forecasts from inputs standardised over the whole sample before the split."""
-    names = [f.name for f in features]
-    table = joined(rows, features).with_columns(pl.col(names).fill_nan(None))
-    scaled = table.with_columns((pl.col(n) - pl.col(n).mean()) / pl.col(n).std() for n in names)
-    return scaled.select("symbol", "as_of", forecast=pl.sum_horizontal(names))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["portfolio", "backtest"])
+def test_no_construction_and_no_book_is_flagged(chain: AuditedChain, name: str) -> None:
+    layer = chain.layer(name)
+    assert flagged(layer, 3) == []
+    if name == "portfolio":
+        assert set(layer.compute(layer.tables, np.datetime64("now"))) == set(CONSTRUCTIONS)
 
 
-@pytest.mark.parametrize("training", [trained_on_everything, trained_without_purge, scaled_by_everything])
-def test_a_leaky_training_is_caught(training: Callable, long_rows: pl.DataFrame, some_features: tuple) -> None:
-    assert "forecast" in found(lambda changed: training(changed, some_features), long_rows, times=4)
+def test_unknown_layers_are_refused() -> None:
+    assert checked_layers(("models", "bus")) == ("bus", "models")
+    with pytest.raises(InputError, match="no layer sums"):
+        checked_layers(("sums",))
 
 
-def test_the_command_ends_with_1_and_names_a_planted_leak(monkeypatch: pytest.MonkeyPatch, rows: pl.DataFrame) -> None:
-    honest = audit.features_of
-
-    def with_leak(bars: pl.DataFrame, features: tuple) -> pl.DataFrame:
-        planted = as_decided(LEAKY["next_return"], bars).rename({"value": "planted"})
-        return honest(bars, features).join(planted, on=["symbol", "as_of"], how="left")
-
-    monkeypatch.setattr(audit, "_bars", lambda *_: rows)
-    monkeypatch.setattr(audit, "features_of", with_leak)
-    monkeypatch.setattr(audit, "forecasts_of", lambda bars, features, _: honest(bars, features[:2]))
-    found = audit.audit_lookahead(None, 4, 7, 6, 900, SilentProgress())
+def test_the_command_ends_with_1_and_names_a_planted_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = PLANTED["next_return"]
+    monkeypatch.setattr(audit, "audited_tables", lambda *_: (dict(planted_tables()), "SIMULATED."))
+    monkeypatch.setattr(AuditedChain, "layer", lambda _, name: planted.as_layer(leaky=name == "features"))
+    found = audit.audit_lookahead(None, 4, 7, 6, 900, SilentProgress(), layers=("features", "lake"))
     assert found["leaks"] == 1
-    assert [row["name"] for row in found["results"] if row["found"]] == ["planted"]
+    # In the order of the chain; the lake's is the honest twin.
+    assert [bool(row["first"]) for row in found["results"]] == [False, True]
     from project01.cli.app import app
 
-    done = CliRunner().invoke(app, ["audit", "lookahead", "--times", "4", "--json"])
+    command = ["audit", "lookahead", "--times", "4", "--layers", "features", "--json"]
+    done = CliRunner().invoke(app, command)
     assert done.exit_code == 1
     assert '"leaks": 1' in done.stdout
+    assert '"through": "bars"' in done.stdout
+
+
+def test_the_self_test_of_the_command_ends_with_1_when_a_leak_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from project01.cli.app import app
+
+    few = {name: PLANTED[name] for name in ("next_return", "restated_fundamentals")}
+    monkeypatch.setattr(audit, "PLANTED", few)
+    done = CliRunner().invoke(app, ["audit", "lookahead", "--self-test"])
+    assert done.exit_code == 0
+    assert "2 of 2 planted leaks caught, 0 of 2 honest twins flagged" in done.stdout
+    harmless = replace(few["next_return"], variant=lambda tables, _: few["next_return"].variant(tables, False))
+    monkeypatch.setattr(audit, "PLANTED", {**few, "next_return": harmless})
+    done = CliRunner().invoke(app, ["audit", "lookahead", "--self-test"])
+    assert done.exit_code == 1
+    assert "MISSED" in done.stdout

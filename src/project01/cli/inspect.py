@@ -37,38 +37,70 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 def lookahead(
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Run whose bars are audited. [default: the sample prices]", show_default=False),
+        typer.Option("--out", help="Run whose data is audited. [default: the sample prices]", show_default=False),
     ] = None,
-    times: Annotated[int, typer.Option(help="Random times to cut at.", min=1)] = 50,
+    times: Annotated[int, typer.Option(help="Random times to cut at; dear layers at a fifth of them.", min=1)] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the times and of the noise.")] = 7,
     symbols: Annotated[int, typer.Option(help="Symbols audited at most.", min=3)] = 20,
-    sessions: Annotated[int, typer.Option(help="Newest sessions audited at most.", min=300)] = 900,
+    sessions: Annotated[int, typer.Option(help="Newest sessions audited at most.", min=300)] = 400,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            help="Of bus,lake,features,store,models,portfolio,backtest,chain. [default: all]", show_default=False
+        ),
+    ] = None,
     sets: Sets = None,
     file: OwnFiles = None,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Audit planted leaks instead: all must be caught.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Replace all that was known after a time by noise, and by nothing: nothing before it may change.
+    """Change all that was known after a time, at every layer: nothing before it may change, bit for bit.
 
-    Checks every feature and every forecaster at random times, bit for bit. Ends with 1 if one looks ahead.
+    Ends with 1 if an output looks ahead. With --self-test it audits planted leaks and their honest twins, and ends with
+    1 if a leak is missed or a twin flagged. Facts, news and tweets that the data lacks are SIMULATED.
 
     \b
     Examples:
       project01 audit lookahead
-      project01 audit lookahead --out runs/mine --times 100
-      project01 audit lookahead --sets core,technical --file gaps.py
+      project01 audit lookahead --layers features,models --times 100 --out runs/mine
+      project01 audit lookahead --layers features --sets core,technical --file gaps.py
+      project01 audit lookahead --self-test
     """
-    from project01.pipelines import audit_lookahead
+    from project01.pipelines import audit_lookahead, audit_self_test, daily_sets, lookahead_layers
     from project01.settings import FeatureSettings
 
-    wanted = FeatureSettings(sets=tuple(sets.split(",")) if sets else ("core",), files=tuple(file or ()))
-    result = audit_lookahead(out, times, seed, symbols, sessions, show.TerminalProgress(), wanted)
+    if self_test:
+        _show_self_test(audit_self_test(seed, show.TerminalProgress()), as_json)
+        return
+    wanted = FeatureSettings(sets=tuple(sets.split(",")) if sets else daily_sets(), files=tuple(file or ()))
+    asked = tuple(layers.split(",")) if layers else lookahead_layers()
+    result = audit_lookahead(out, times, seed, symbols, sessions, show.TerminalProgress(), wanted, asked)
     if as_json:
         show.print_json(result)
     else:
-        rows = [[r["name"], r["kind"], str(r["cuts"]), r["found"] or "none"] for r in result["results"]]
-        show.table("Look-ahead audit", ["output", "kind", "cuts", "first difference"], rows)
-        show.console().print(result["sentence"])
+        rows = [
+            [r["layer"], str(r["outputs"]), f"{r['values']:,}", str(r["cuts"]), r["first"] or "none"]
+            for r in result["results"]
+        ]
+        show.table("Look-ahead audit", ["layer", "outputs", "values compared", "cuts", "first difference"], rows)
+        show.console().print(f"{result['sentence']} {result['note']}")
     if result["leaks"]:
+        raise typer.Exit(1)
+
+
+def _show_self_test(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        show.print_json(result)
+    else:
+        rows = [
+            [r["layer"], r["name"], ", ".join(r["caught_by"]) or "MISSED", "flagged" if r["twin_flagged"] else "passes"]
+            for r in result["results"]
+        ]
+        show.table("Planted leaks", ["layer", "leak", "caught by", "honest twin"], rows)
+        show.console().print(result["sentence"])
+    if result["caught"] < result["planted"] or result["flagged"]:
         raise typer.Exit(1)
 
 

@@ -17,9 +17,10 @@ from project01.evaluate.forecast_metrics import (
     pinball_loss,
     scored,
 )
+from project01.evaluate.futures import CHANGES, Change, Tables, cut_times, perturb
 from project01.evaluate.holdout import OPENED, SEALED, Holdout, first_sealed, holdout_of, opening, sealing
 from project01.evaluate.ledger import LEDGER_SCHEMA, Trial, TrialLedger, digest_of_returns
-from project01.evaluate.lookahead import CHANGES, Leak, audit_lookahead, cut_times, perturb
+from project01.evaluate.lookahead import Layer, LayerAudit, Leak, Outputs, audit_layer
 from project01.evaluate.multiple_testing import discoveries, ic_discoveries, ic_p_values
 from project01.evaluate.null_checks import profit_p_value, shuffle_labels
 from project01.evaluate.overfitting import (
@@ -60,6 +61,7 @@ __all__ = [
     "SESSIONS_A_YEAR",
     "BacktestOverfitting",
     "CalendarReturns",
+    "Change",
     "CombinatorialFold",
     "CombinatorialPurged",
     "DeflatedSharpe",
@@ -69,12 +71,16 @@ __all__ = [
     "Fall",
     "Fold",
     "Holdout",
+    "Layer",
+    "LayerAudit",
     "Leak",
+    "Outputs",
     "Performance",
     "Regime",
     "Relative",
     "Rolling",
     "RollingSharpe",
+    "Tables",
     "Trial",
     "TrialLedger",
     "Verdict",
@@ -83,7 +89,7 @@ __all__ = [
     "annual_mean",
     "annual_sharpe",
     "annualisation_factor",
-    "audit_lookahead",
+    "audit_layer",
     "average_uniqueness",
     "backtest_overfitting",
     "calendar_returns",

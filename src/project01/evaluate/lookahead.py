@@ -1,37 +1,61 @@
 """The look-ahead audit: change all that is known after a time; nothing before it may differ, bit for bit."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from project01.domain import InputError
+from project01.evaluate.futures import CHANGES, Change, Tables, perturb
 
-Change = Literal["noise", "nothing", "restated"]
-CHANGES: tuple[Change, ...] = ("noise", "nothing", "restated")
-KNOWN = "knowledge_time"
-_PRICES = ("open", "high", "low", "close")
-# Symbols that trade only later, one before and one after all others in every sort order.
-STRANGERS = ("!LATER", "~LATER")
+Outputs = Mapping[str, pl.DataFrame]
+Compute = Callable[[Tables, np.datetime64], Outputs]
+_KEYS = ("symbol", "as_of", "item")
 
-Compute = Callable[[pl.DataFrame], pl.DataFrame]
+
+@dataclass(frozen=True)
+class Layer:
+    """One step of the chain, as the audit sees it.
+
+    Attributes:
+        name: of the layer.
+        tables: what it reads as it is stored, by name, each with a column knowledge_time.
+        compute: tables and the time they are read at -> outputs by name, each with as_of, symbol where it belongs to
+            one, item where that does not yet name one row, and value columns.
+        changes: what is done to the future of its tables at every cut.
+        in_turn: what is done besides, one at a cut.
+        reads_at_cut: whether the outputs hang on the time read at; if not, they are computed once for all cuts.
+    """
+
+    name: str
+    tables: Tables = field(repr=False)
+    compute: Compute = field(repr=False)
+    changes: Sequence[Change] = CHANGES
+    in_turn: Sequence[Change] = ()
+    reads_at_cut: bool = False
+
+    def changes_at(self, number: int) -> tuple[Change, ...]:
+        """What is done at the cut of this number."""
+        turn = (self.in_turn[number % len(self.in_turn)],) if self.in_turn else ()
+        return (*self.changes, *turn)
 
 
 @dataclass(frozen=True)
 class Leak:
-    """The first value found to depend on the future.
+    """The first value of an output found to depend on the future.
 
     Attributes:
-        output: column that differs, or ``rows`` where a row came or went.
+        layer: the layer whose inputs at or before the cut were untouched and whose output was not.
+        output: column that differs, with its table where the layer has several, or ``rows`` where a row came or went.
         change: what was done to the future.
         cut: time after which it was done.
         symbol, as_of: the row that differs; as_of is at or before the cut.
         before, after: its value with the true and with the changed future.
+        through: table by which alone the future came in; empty where it took several, or was not looked for.
     """
 
+    layer: str
     output: str
     change: Change
     cut: str
@@ -39,144 +63,172 @@ class Leak:
     as_of: str
     before: str
     after: str
+    through: str = ""
 
     def __str__(self) -> str:
+        what = f"what {self.through} told" if self.through else "what was known"
         return (
-            f"{self.output} of {self.symbol} at {self.as_of} was {self.before} and became {self.after} when what was "
-            f"known after {self.cut} was replaced by {self.change}"
+            f"{self.layer}: {self.output} of {self.symbol or 'all'} at {self.as_of} was {self.before} and became "
+            f"{self.after} when {what} after {self.cut} was changed ({self.change})"
         )
 
 
-def perturb(rows: pl.DataFrame, cut: NDArray[np.datetime64] | np.datetime64, change: Change, seed: int) -> pl.DataFrame:
-    """`rows` with all that was known after `cut` changed.
+@dataclass(frozen=True)
+class LayerAudit:
+    """What the audit of one layer found.
+
+    Attributes:
+        layer: its name.
+        outputs: columns checked.
+        values: how many values were compared.
+        cuts: number of times cut at.
+        leaks: the first one of each output.
+    """
+
+    layer: str
+    outputs: tuple[str, ...]
+    values: int
+    cuts: int
+    leaks: tuple[Leak, ...]
+
+
+def audit_layer(
+    layer: Layer,
+    cuts: NDArray[np.datetime64],
+    seed: int,
+    on_cut: Callable[[int, int], None] = lambda _done, _total: None,
+) -> LayerAudit:
+    """Change the future of a layer's tables at each cut, and compare its outputs at or before it.
 
     Args:
-        rows: bars with symbol, session, event_time, knowledge_time, close and, where known, open, high, low, adj_close
-            and volume.
-        cut: datetime64[us], UTC.
-        change: ``noise`` multiplies later prices and volumes by random factors (a bar stays a possible bar) and adds
-            two symbols that only trade later; ``nothing`` deletes later rows; ``restated`` adds, one microsecond after
-            the cut, a second version of a tenth of the earlier rows.
+        layer: what is audited.
+        cuts: shape (n,), datetime64[us], ascending.
         seed: of the noise.
+        on_cut: told how many cuts are done, of how many.
+    Returns:
+        No leak if no output at or before any cut depends on what came later.
     """
-    instant = pl.lit(cut.astype("datetime64[us]").item()).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    later = pl.col(KNOWN) > instant
-    past = rows.filter(~later)
-    if change == "nothing":
-        return past
-    generator = np.random.default_rng(seed)
-    if change == "restated":
-        picked = past.filter(pl.Series(generator.random(past.height) < 0.1))
-        second = _noisy(picked, generator).with_columns((instant + pl.duration(microseconds=1)).alias(KNOWN))
-        return pl.concat([rows, second])
-    future = _noisy(rows.filter(later), generator)
-    if future.height:
-        first = future["symbol"].min()
-        model = future.filter(pl.col("symbol") == first)
-        future = pl.concat([future, *(model.with_columns(pl.lit(name).alias("symbol")) for name in STRANGERS)])
-    return pl.concat([past, future])
+    first: dict[str, tuple[Leak, int]] = {}
+    names: dict[str, None] = {}
+    compared = 0
+    true = {} if layer.reads_at_cut or not len(cuts) else layer.compute(layer.tables, cuts[-1])
+    for number, cut in enumerate(cuts):
+        before = layer.compute(layer.tables, cut) if layer.reads_at_cut else true
+        for change in layer.changes_at(number):
+            changed = perturb(layer.tables, cut, change, seed + number)
+            if all(changed[name] is rows for name, rows in layer.tables.items()):
+                continue
+            after = layer.compute(changed, cut if layer.reads_at_cut else cuts[-1])
+            found, count = _differences(layer.name, before, after, change, cut)
+            compared += count
+            for leak in found:
+                first.setdefault(leak.output, (leak, number))
+        names |= dict.fromkeys(_columns(before))
+        on_cut(number + 1, len(cuts))
+    leaks = tuple(_traced(layer, leak, cuts[number], seed + number) for leak, number in first.values())
+    return LayerAudit(layer.name, tuple(names), compared, len(cuts), leaks)
 
 
-def _noisy(rows: pl.DataFrame, generator: np.random.Generator) -> pl.DataFrame:
-    def factor(spread: float) -> pl.Series:
-        return pl.Series(np.exp(generator.normal(0.0, spread, rows.height)))
+def _differences(
+    layer: str, before: Outputs, after: Outputs, change: Change, cut: np.datetime64
+) -> tuple[list[Leak], int]:
+    """Differences at or before a cut, at most one a column, and how many values were compared.
 
-    # Each price moves by itself, or the ratios within a later bar (its range, its gap) would stay as they are.
-    level = factor(0.3)
-    moved = rows.with_columns(
-        (pl.col(name) * level * factor(0.02)).alias(name) for name in _PRICES if name in rows.columns
-    )
-    prices = [name for name in _PRICES if name in rows.columns]
-    ends = (("high", pl.max_horizontal(prices)), ("low", pl.min_horizontal(prices)))
-    changes = [pl.when(pl.col(name).is_not_null()).then(end).alias(name) for name, end in ends if name in rows.columns]
-    if "adj_close" in rows.columns:
-        changes.append((pl.col("adj_close") * level * factor(0.05)).alias("adj_close"))
-    if "volume" in rows.columns:
-        changes.append((pl.col("volume") * factor(1.0)).round().cast(rows.schema["volume"]).alias("volume"))
-    return moved.with_columns(changes)
+    Args:
+        layer: named in the leaks.
+        before: outputs with the true future.
+        after: outputs with another one.
+        change: which.
+        cut: datetime64[us]; rows with a later as_of are not looked at.
+    """
+    leaks: list[Leak] = []
+    compared = 0
+    for name in dict.fromkeys([*before, *after]):
+        if name not in before or name not in after:
+            gone = name in before
+            leaks.append(_rows_leak(layer, name, (change, str(cut)), ("", ""), gone=gone))
+            continue
+        found, count = _compare(name, before[name], after[name], change, cut)
+        leaks += [replace(leak, layer=layer) for leak in found]
+        compared += count
+    return leaks, compared
+
+
+def _traced(layer: Layer, leak: Leak, cut: np.datetime64, seed: int) -> Leak:
+    """The leak with the table by which alone the future comes in, if there is one."""
+    if len(layer.tables) == 1:
+        return replace(leak, through=next(iter(layer.tables)))
+    before = layer.compute(layer.tables, cut)
+    for name, rows in layer.tables.items():
+        changed = perturb(layer.tables, cut, leak.change, seed, only=name)
+        if changed[name] is rows:
+            continue
+        found, _ = _differences(layer.name, before, layer.compute(changed, cut), leak.change, cut)
+        if any(other.output == leak.output for other in found):
+            return replace(leak, through=name)
+    return leak
+
+
+def _columns(outputs: Outputs) -> Iterator[str]:
+    for table, frame in outputs.items():
+        yield from (_label(table, column) for column in frame.columns if column not in _KEYS)
+
+
+def _label(table: str, column: str) -> str:
+    return f"{table}.{column}" if table else column
+
+
+def _rows_leak(layer: str, table: str, how: tuple[Change, str], where: tuple[str, str], *, gone: bool) -> Leak:
+    was, became = ("present", "absent") if gone else ("absent", "present")
+    return Leak(layer, _label(table, "rows"), *how, *where, was, became)
+
+
+def _differ(before: pl.Series, after: pl.Series) -> NDArray[np.bool_]:
+    if before.dtype.is_float() and after.dtype == before.dtype:
+        left, right = _bits(before), _bits(after)
+        return np.asarray(left != right)
+    return before.ne_missing(after).to_numpy()
 
 
 def _bits(values: pl.Series) -> NDArray[np.generic]:
     array = values.to_numpy()
-    if array.dtype.kind == "f":
-        # One pattern for every not-a-number, so that only real differences count.
-        array = np.where(np.isnan(array), np.asarray(np.nan, dtype=array.dtype), array)
-        return np.asarray(array.view(f"i{array.dtype.itemsize}"))
-    return np.asarray(array)
+    # One pattern for every not-a-number, so that only real differences count.
+    array = np.where(np.isnan(array), np.asarray(np.nan, dtype=array.dtype), array)
+    return np.asarray(array.view(f"i{array.dtype.itemsize}"))
 
 
-def _compare(before: pl.DataFrame, after: pl.DataFrame, change: Change, cut: str) -> list[Leak]:
-    keys = ["symbol", "as_of"]
-    joined = before.join(after, on=keys, how="full", suffix="_after", coalesce=True, nulls_equal=True).sort(keys)
-    present = joined.with_columns(
-        pl.col("__before").fill_null(value=False), pl.col("__before_after").fill_null(value=False)
+def _compare(
+    table: str, before: pl.DataFrame, after: pl.DataFrame, change: Change, cut: np.datetime64
+) -> tuple[list[Leak], int]:
+    instant = pl.lit(cut.astype("datetime64[us]").item()).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    keys = [name for name in _KEYS if name in before.columns]
+    left, right = (
+        frame.filter(pl.col("as_of") <= instant).with_columns(pl.lit(value=True).alias("__present"))
+        for frame in (before, after)
     )
-    leaks = []
+    joined = left.join(right, on=keys, how="full", suffix="__after", coalesce=True, nulls_equal=True).sort(keys)
+    present, still = (joined[name].fill_null(value=False) for name in ("__present", "__present__after"))
+    leaks, how = [], (change, str(cut))
     # A restated row is known later and may take its value out of the past; it may not change one that stays.
     if change != "restated":
-        odd = present.filter(pl.col("__before") != pl.col("__before_after"))
+        odd = joined.filter(present != still)
         if odd.height:
             row = odd.row(0, named=True)
-            was, became = ("present", "absent") if row["__before"] else ("absent", "present")
-            leaks.append(Leak("rows", change, cut, row["symbol"], str(row["as_of"]), was, became))
-    both = present.filter(pl.col("__before") & pl.col("__before_after"))
-    for name in before.columns:
-        if name in keys or name == "__before":
+            leaks.append(_rows_leak("", table, how, _place(row), gone=bool(row["__present"])))
+    both = joined.filter(present & still)
+    values = [name for name in before.columns if name not in keys]
+    for name in values:
+        other = f"{name}__after"
+        if other not in both.columns:
+            leaks.append(Leak("", _label(table, name), *how, "", "", "a column", "none"))
             continue
-        different = np.flatnonzero(_bits(both[name]) != _bits(both[f"{name}_after"]))
+        different = np.flatnonzero(_differ(both[name], both[other]))
         if different.size:
             row = both.row(int(different[0]), named=True)
-            leaks.append(
-                Leak(name, change, cut, row["symbol"], str(row["as_of"]), str(row[name]), str(row[f"{name}_after"]))
-            )
-    return leaks
+            leaks.append(Leak("", _label(table, name), *how, *_place(row), str(row[name]), str(row[other])))
+    return leaks, both.height * len(values)
 
 
-def cut_times(rows: pl.DataFrame, times: int, seed: int) -> NDArray[np.datetime64]:
-    """Random times at which something became known, none of them among the first or last tenth of those times.
-
-    Raises:
-        InputError: fewer than ten times are known.
-    """
-    known = np.unique(rows[KNOWN].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]"))
-    inner = known[len(known) // 10 : len(known) - len(known) // 10]
-    if len(known) < 10:
-        raise InputError(f"The audit cuts at times something became known; found {len(known)}, expected at least 10.")
-    picked = np.random.default_rng(seed).choice(inner, size=min(times, len(inner)), replace=False)
-    return np.sort(picked)
-
-
-def audit_lookahead(
-    compute: Compute,
-    rows: pl.DataFrame,
-    cuts: NDArray[np.datetime64],
-    seed: int,
-    changes: Sequence[Change] = CHANGES,
-    on_cut: Callable[[int, int], None] = lambda _done, _total: None,
-) -> list[Leak]:
-    """Leaks of a computation, at most one for each output column, change and cut.
-
-    Args:
-        compute: bars -> frame with symbol, as_of and value columns; as_of is when the values could be known.
-        rows: true bars.
-        cuts: shape (n,), datetime64[us].
-        seed: of the noise.
-        changes: what is done to the future at each cut.
-        on_cut: told how many cuts are done, of how many.
-    Returns:
-        Empty if no output at or before any cut depends on what came later.
-    """
-    true = _keyed(compute(rows))
-    leaks: list[Leak] = []
-    for number, cut in enumerate(cuts):
-        instant = pl.lit(cut.item()).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-        before = true.filter(pl.col("as_of") <= instant)
-        for change in changes:
-            after = _keyed(compute(perturb(rows, cut, change, seed + number))).filter(pl.col("as_of") <= instant)
-            leaks += _compare(before, after, change, str(cut))
-        on_cut(number + 1, len(cuts))
-    return leaks
-
-
-def _keyed(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.lit(value=True).alias("__before"))
+def _place(row: Mapping[str, object]) -> tuple[str, str]:
+    names = [str(row[name]) for name in ("symbol", "item") if row.get(name) is not None]
+    return " ".join(names), str(row["as_of"])

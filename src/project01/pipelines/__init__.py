@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from project01.lake import LandingLimits
-    from project01.pipelines.audit import audit_lookahead
+    from project01.pipelines.audit import audit_lookahead, audit_self_test, daily_sets, lookahead_layers
     from project01.pipelines.claims import ledger_rows
     from project01.pipelines.doctor import diagnose
     from project01.pipelines.feature_docs import catalogue_rows, feature_pages
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from project01.pipelines.vendors import FetchOrder, fetch, publish_choice
 
 _MODULES = {
-    "audit": ("audit_lookahead",),
     "claims": ("ledger_rows",),
+    "audit": ("audit_lookahead", "audit_self_test", "daily_sets", "lookahead_layers"),
     "doctor": ("diagnose",),
     "feature_docs": ("catalogue_rows", "feature_pages"),
     "feature_stream": ("stream_features_here",),
@@ -83,7 +83,9 @@ __all__ = [
     "TopicFigures",
     "apply_topics",
     "audit_lookahead",
+    "audit_self_test",
     "catalogue_rows",
+    "daily_sets",
     "diagnose",
     "feature_pages",
     "fetch",
@@ -102,6 +104,7 @@ __all__ = [
     "land",
     "ledger_rows",
     "letter_rows",
+    "lookahead_layers",
     "materialise_features",
     "open_holdout",
     "parity_of_day",
