@@ -1,44 +1,72 @@
 """Luck beside every Sharpe ratio, and the words of the break-even."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from project01.backtest import Frontier
-from project01.evaluate import Trial, TrialLedger, annual_sharpe, deflated_sharpe, moments, sharpe_per_session
-from project01.pipelines.evidence import BACKTEST, NET
+from project01.evaluate import (
+    Trial,
+    annual_sharpe,
+    backtest_overfitting,
+    deflated_sharpe,
+    digest_of_returns,
+    effective_trials,
+    expected_maximum_sharpe,
+    moments,
+    sharpe_per_session,
+)
+from project01.pipelines.claims import Claim, enter
+from project01.pipelines.evidence import BACKTEST, NET, figure
 from project01.pipelines.frontier import break_even_sentence
 from project01.pipelines.sharpe import Luck
+from project01.pipelines.workspace import Workspace
 
 RETURNS = np.random.default_rng(3).normal(0.0006, 0.01, (400, 3))
 
 
-def ledger_of(scores: list[float]) -> TrialLedger:
-    common = {"model": "m", "purpose": BACKTEST, "fold": -1, "settings_hash": "", "data_digest": "", "code_hash": ""}
-    return TrialLedger(
-        Trial(**common, seed=n, rows=400, score=score, score_name=NET) for n, score in enumerate(scores)
-    )  # fmt: skip
+def luck_of(scores: list[float], columns: int) -> Luck:
+    return Luck(np.array(scores), RETURNS[:, :columns])
 
 
 def test_a_sharpe_ratio_has_the_luck_of_all_trials_beside_it() -> None:
     scores = [0.02, 0.05, -0.01, 0.03]
-    found = Luck.of(ledger_of(scores), NET, list(RETURNS.T)).figure(RETURNS[:, 0])
+    found = luck_of(scores, 3).figure(RETURNS[:, 0])
     sharpe, shape = sharpe_per_session(RETURNS[:, 0]), moments(RETURNS[:, 0])
     assert found.value == annual_sharpe(RETURNS[:, 0]).value
     assert found.trials == 4
     assert found.deflated_sharpe == deflated_sharpe(sharpe, 400, *shape, 4, float(np.var(scores, ddof=1)))
-    correlation = np.corrcoef(RETURNS.T)[np.triu_indices(3, 1)].mean()
-    assert found.effective_trials == pytest.approx(max(correlation, 0) + (1 - max(correlation, 0)) * 4)
+    # The fourth has no returns kept and counts as independent of the others.
+    assert found.effective_trials == pytest.approx(effective_trials(RETURNS) + 1)
 
 
-def test_equal_back_tests_amount_to_one_trial_and_one_alone_has_no_correlation() -> None:
-    same = Luck.of(ledger_of([0.02, 0.05]), NET, [RETURNS[:, 0]] * 2)
-    assert same.effective == pytest.approx(1.0)
-    alone = Luck.of(ledger_of([0.02]), NET, [RETURNS[:, 0]])
-    assert (alone.trials, alone.effective, alone.sharpe) == (1, None, 0.0)
+def test_luck_is_read_from_the_ledger_and_the_returns_it_vouches_for(tmp_path: Path) -> None:
+    workspace, days = Workspace(tmp_path), np.datetime64("2015-01-01") + np.arange(400)
+    claims = []
+    for number, returns in enumerate([*RETURNS.T, RETURNS[:, 0]]):
+        trial = Trial(
+            model="m", purpose=BACKTEST, fold=-1, seed=number, settings_hash="", data_digest="", code_hash="", rows=400,
+            score=sharpe_per_session(returns), score_name=NET, returns_digest=digest_of_returns(days, returns),
+        )  # fmt: skip
+        claims.append(Claim(trial, days, returns))
+    luck = Luck.of(workspace, enter(workspace, claims), NET, days)
+    assert (luck.trials, luck.returns.shape) == (4, (400, 4))
+    assert luck.sharpe == expected_maximum_sharpe(4, float(luck.scores.var(ddof=1)))
+    overfitting = luck.overfitting()
+    assert (overfitting.trials, overfitting.copies) == (3, 1)
+    assert overfitting.probability == figure(backtest_overfitting(RETURNS, 16).probability)
+
+
+def test_one_trial_has_no_luck_and_nothing_to_pick_from() -> None:
+    alone = luck_of([0.02], 1)
+    assert (alone.trials, alone.sharpe, alone.figure(RETURNS[:, 0]).effective_trials) == (1, 0.0, 1.0)
+    assert alone.overfitting().probability.value is None
+    assert "nothing was picked from" in alone.overfitting().probability.method
 
 
 def test_a_series_too_short_or_still_has_no_ratio_but_its_trials() -> None:
-    luck = Luck.of(ledger_of([0.02, 0.05]), NET, [RETURNS[:, 0]])
+    luck = luck_of([0.02, 0.05], 1)
     short, still = luck.figure(RETURNS[:50, 0]), luck.figure(np.zeros(400))
     assert short.value is None
     assert "50 sessions" in short.method

@@ -12,6 +12,7 @@ from project01.report import (
     ContributionsPart,
     CostRow,
     DataPart,
+    Discovery,
     DrawdownRow,
     EvidencePart,
     ExposurePart,
@@ -24,6 +25,7 @@ from project01.report import (
     HoldoutPart,
     ManifestPart,
     ModelPart,
+    OverfittingPart,
     RegimeRow,
     RollingPart,
     RoundTripsPart,
@@ -70,7 +72,11 @@ def backtest_part(sessions: list[str]) -> BacktestPart:
         annual_return=figure(0.07, 0.06), volatility=figure(0.15), sharpe=sharpe(0.47, 0.31), sortino=figure(0.6, 0.5),
         max_drawdown=-0.21, drawdown_from=sessions[10], drawdown_to=sessions[60], turnover_annual=18.2,
         costs_annual=0.018, excess_annual=figure(-0.01, 0.03), equal_weight_annual=figure(0.08, 0.06),
-        excess_sharpe=sharpe(-0.2, 0.05), fits=120, index_annual=None, trials=42, orders_refused=3,
+        excess_sharpe=sharpe(-0.2, 0.05), fits=120,
+        overfitting=OverfittingPart(
+            probability=figure(0.4, 0.1), slope=figure(-0.2, 0.1), loss=figure(0.5, 0.1), trials=12, copies=1
+        ),
+        index_annual=None, trials=42, orders_refused=3,
         notes=["DYN was sold at its last price."],
         series=SeriesPart(
             sessions=sessions, strategy=equity, equal_weight=[math.exp(0.00035 * t) for t in steps], index=None,
@@ -88,13 +94,14 @@ def model_part(name: str, *, traded: bool) -> ModelPart:
     )  # fmt: skip
 
 
-def evidence_part(sessions: list[str]) -> EvidencePart:
+def evidence_part(sessions: list[str], symbols: list[str]) -> EvidencePart:
     ic = [0.1 * math.sin(7 * t) for t in range(len(sessions))]
     return EvidencePart(
         ic_sessions=sessions, ic_by_session=list(ic),
         ic_rolling=[None if t < 62 else sum(ic[t - 62 : t + 1]) / 63 for t in range(len(ic))],
         decile_returns=[figure(0.001 + 0.0002 * n, 0.0004) for n in range(10)],
         calibration=[CalibrationPoint(level=q, observed=figure(q - 0.004)) for q in (0.05, 0.25, 0.5, 0.75, 0.95)],
+        symbols_tested=40, discoveries=[Discovery(symbol=symbols[0], ic=figure(0.05, 0.01), q_value=0.01)],
         importance={f"feature_{n}": 0.002 / (n + 1) for n in range(24)},
     )  # fmt: skip
 
@@ -179,7 +186,7 @@ def example(symbols: list[str], *, simulated: bool = True) -> Figures:
         ),
         forecasts=ForecastPart(as_of=sessions[-1], horizon=5, model="lightgbm", rows=forecast_rows(symbols)),
         models=[model_part("lightgbm", traded=True), model_part("zero", traded=False)],
-        backtest=backtest_part(sessions), evidence=evidence_part(sessions),
+        backtest=backtest_part(sessions), evidence=evidence_part(sessions, symbols),
         frontier=frontier_part(), tear_sheet=tear_sheet_part(sessions, symbols),
         holdout=HoldoutPart(
             state="sealed", first_session="2017-01-03", reason=None, trials_before=None, trials_since=None, sessions=0,

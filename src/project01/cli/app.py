@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from project01.cli import config, evidence, features, ingest, inspect, lake, live, steps
+from project01.cli import certificate, config, evidence, features, ingest, inspect, lake, live, steps
 
 _LOG_LEVELS = ("debug", "info", "warning")
 
@@ -41,6 +41,7 @@ app.add_typer(features.app, name="features")
 live.register(app)
 inspect.register(app)
 evidence.register(app)
+certificate.register(inspect.audit)
 app.add_typer(lake.app, name="lake")
 app.add_typer(config.app, name="config")
 

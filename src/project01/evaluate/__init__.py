@@ -6,7 +6,14 @@ from project01.evaluate.combinatorial import CombinatorialFold, CombinatorialPur
 from project01.evaluate.cscv import BacktestOverfitting, backtest_overfitting
 from project01.evaluate.deflation import DeflatedSharpe, deflated_by_trials
 from project01.evaluate.drawdowns import Fall, deepest_drawdowns
-from project01.evaluate.estimate import CONFIDENCE, Estimate, mean_newey_west, plain_lag, ratio_newey_west
+from project01.evaluate.estimate import (
+    CONFIDENCE,
+    Estimate,
+    mean_newey_west,
+    normal_estimate,
+    plain_lag,
+    ratio_newey_west,
+)
 from project01.evaluate.forecast_metrics import (
     calibration,
     coverage,
@@ -44,18 +51,22 @@ from project01.evaluate.performance import (
     performance,
     sharpe_per_session,
 )
+from project01.evaluate.proportion import LEVEL, found_after, share_of, skill_p_value
 from project01.evaluate.regimes import Regime, market_regimes, regime_mean
 from project01.evaluate.relative import Relative, relative
 from project01.evaluate.rolling import Rolling, RollingSharpe, rolling_beta, rolling_sharpe
 from project01.evaluate.splits import Fold, WalkForward
 from project01.evaluate.uniqueness import average_uniqueness, uniqueness_weights
-from project01.evaluate.verdict import Evidence, Verdict, judge
+from project01.evaluate.verdict import NEEDED_DEFLATED_SHARPE, Evidence, Verdict, judge
+from project01.evaluate.worlds import ResampledBars, resampled_bars, resampled_returns
 
 __all__ = [
     "CHANGES",
     "CONFIDENCE",
     "FEWEST_SESSIONS",
     "LEDGER_SCHEMA",
+    "LEVEL",
+    "NEEDED_DEFLATED_SHARPE",
     "OPENED",
     "SEALED",
     "SESSIONS_A_YEAR",
@@ -78,6 +89,7 @@ __all__ = [
     "Performance",
     "Regime",
     "Relative",
+    "ResampledBars",
     "Rolling",
     "RollingSharpe",
     "Tables",
@@ -104,6 +116,7 @@ __all__ = [
     "effective_trials",
     "expected_maximum_sharpe",
     "first_sealed",
+    "found_after",
     "group_returns",
     "hit_rate",
     "holdout_of",
@@ -118,6 +131,7 @@ __all__ = [
     "mean_overlapping",
     "minimum_track_record",
     "moments",
+    "normal_estimate",
     "opening",
     "overlapping_p_value",
     "performance",
@@ -129,12 +143,16 @@ __all__ = [
     "ratio_newey_west",
     "regime_mean",
     "relative",
+    "resampled_bars",
+    "resampled_returns",
     "rolling_beta",
     "rolling_sharpe",
     "scored",
     "sealing",
+    "share_of",
     "sharpe_error",
     "sharpe_per_session",
     "shuffle_labels",
+    "skill_p_value",
     "uniqueness_weights",
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from project01.lake import LandingLimits
     from project01.pipelines.audit import audit_lookahead, audit_self_test, daily_sets, lookahead_layers
+    from project01.pipelines.certificate import certify_null, null_markdown, null_table
     from project01.pipelines.claims import ledger_rows
     from project01.pipelines.doctor import diagnose
     from project01.pipelines.feature_docs import catalogue_rows, feature_pages
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from project01.pipelines.letters import letter_rows, replay_letters
     from project01.pipelines.parity import parity_of_day, parity_of_run
     from project01.pipelines.place import Place
+    from project01.pipelines.power import measure_power, planted_table, power_markdown, power_table
     from project01.pipelines.progress import Progress, SilentProgress
     from project01.pipelines.replay import replay_capsule
     from project01.pipelines.run import Run
@@ -38,10 +40,12 @@ if TYPE_CHECKING:
     from project01.pipelines.spark_run import spark_build
     from project01.pipelines.topics import apply_topics, show_topics, wanted_topics
     from project01.pipelines.vendors import FetchOrder, fetch, publish_choice
+    from project01.pipelines.worlds import PriceSource
 
 _MODULES = {
     "claims": ("ledger_rows",),
     "audit": ("audit_lookahead", "audit_self_test", "daily_sets", "lookahead_layers"),
+    "certificate": ("certify_null", "null_markdown", "null_table"),
     "doctor": ("diagnose",),
     "feature_docs": ("catalogue_rows", "feature_pages"),
     "feature_stream": ("stream_features_here",),
@@ -64,11 +68,13 @@ _MODULES = {
     "place": ("Place",),
     "topics": ("apply_topics", "show_topics", "wanted_topics"),
     "vendors": ("FetchOrder", "fetch", "publish_choice"),
+    "power": ("measure_power", "planted_table", "power_markdown", "power_table"),
     "progress": ("Progress", "SilentProgress"),
     "replay": ("replay_capsule",),
     "run": ("Run",),
     "source_status": ("known_gaps", "known_lags", "known_sources"),
     "sources": ("SourceChoice",),
+    "worlds": ("PriceSource",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -76,6 +82,7 @@ __all__ = [
     "FetchOrder",
     "LandingLimits",
     "Place",
+    "PriceSource",
     "Progress",
     "Run",
     "SilentProgress",
@@ -85,6 +92,7 @@ __all__ = [
     "audit_lookahead",
     "audit_self_test",
     "catalogue_rows",
+    "certify_null",
     "daily_sets",
     "diagnose",
     "feature_pages",
@@ -106,10 +114,16 @@ __all__ = [
     "letter_rows",
     "lookahead_layers",
     "materialise_features",
+    "measure_power",
+    "null_markdown",
+    "null_table",
     "open_holdout",
     "parity_of_day",
     "parity_of_run",
     "parse_instant",
+    "planted_table",
+    "power_markdown",
+    "power_table",
     "publish_choice",
     "read_features",
     "rebuild",

@@ -59,7 +59,7 @@ from project01.pipelines.sharpe import Luck
 from project01.pipelines.tear_sheet import Sheet, tear_sheet_part, write_trades
 from project01.pipelines.train import FORECASTS
 from project01.pipelines.workspace import Workspace, code_hash, write_atomically
-from project01.report import BacktestPart, EvidencePart, Figure, ModelPart, SeriesPart
+from project01.report import BacktestPart, EvidencePart, Figure, HoldoutPart, ModelPart, SeriesPart
 from project01.settings import CostSettings, Settings
 
 Told = Callable[[int, int, str], None]
@@ -94,8 +94,14 @@ def cost_words(costs: CostSettings) -> list[str]:
     ]
 
 
-def _signal(forecasts: pl.DataFrame, sessions: pl.DataFrame, market: Market) -> Signal:
-    """Forecasts of every market session from the first to the last; NaN where there is none."""
+def signal_of(forecasts: pl.DataFrame, sessions: pl.DataFrame, market: Market) -> Signal:
+    """Forecasts of every market session from the first to the last; NaN where there is none.
+
+    Args:
+        forecasts: columns symbol, as_of, mean and, where their uncertainty is known, q05 and q95.
+        sessions: columns symbol, as_of and session.
+        market: to trade in.
+    """
     rows = forecasts.join(sessions, on=["symbol", "as_of"], how="inner")
     day = market.index_of(rows["session"].to_numpy().astype("datetime64[D]"))
     first, last = int(day.min()), int(day.max())
@@ -103,7 +109,8 @@ def _signal(forecasts: pl.DataFrame, sessions: pl.DataFrame, market: Market) -> 
     values = np.full((last - first + 1, len(names)), np.nan)
     values[day - first, column] = rows["mean"].to_numpy()
     spread = np.full(values.shape, np.nan)
-    spread[day - first, column] = uncertainty(rows)
+    if "q95" in rows.columns:
+        spread[day - first, column] = uncertainty(rows)
     return Signal(market.sessions[first : last + 1], tuple(str(name) for name in names), values, spread)
 
 
@@ -212,7 +219,8 @@ def _backtest_part(
         costs_annual=float(costs.mean() * SESSIONS_A_YEAR),
         excess_annual=figure(annual_mean(traded.excess)), excess_sharpe=lucks[EXCESS].figure(traded.excess),
         equal_weight_annual=figure(annual_mean(desk.equal.net_returns)), index_annual=index[1],
-        trials=lucks[NET].trials, fits=sum(t.purpose == FIT for t in ledger.trials),
+        trials=lucks[NET].trials, overfitting=lucks[EXCESS].overfitting(),
+        fits=sum(t.purpose == FIT for t in ledger.trials),
         orders_refused=traded.result.refused.height, notes=list(traded.notes),
         series=_series_part(traded, desk.equal, index[0]),
     )  # fmt: skip
@@ -266,7 +274,7 @@ def backtest(workspace: Workspace, settings: Settings, digest: str, told: Told) 
     sessions = lake.scan("features").select("symbol", "session", pl.col("knowledge_time").alias("as_of")).collect()
     market = market_from_bars(read_bars(lake, until)[0])
     by_model = forecasts.group_by("model", maintain_order=True)
-    signals = {name: _signal(rows, sessions, market) for (name,), rows in by_model}
+    signals = {name: signal_of(rows, sessions, market) for (name,), rows in by_model}
     traded_model = settings.forecast.models[0]
     desk = Desk(market, settings, signals[traded_model])
     all_traded = []
@@ -277,10 +285,7 @@ def backtest(workspace: Workspace, settings: Settings, digest: str, told: Told) 
         told(number + 1, len(names), name)
     ledger = _enter_trials(workspace, all_traded, settings, digest)
     rows = {name: scored(forecasts.filter(pl.col("model") == name), labels) for name in names}
-    lucks = {
-        NET: Luck.of(ledger, NET, [traded.net for traded in all_traded]),
-        EXCESS: Luck.of(ledger, EXCESS, [traded.excess for traded in all_traded]),
-    }
+    lucks = {name: Luck.of(workspace, ledger, name, desk.equal.sessions[1:]) for name in (NET, EXCESS)}
     models = [_model_part(traded, rows[traded.name], settings, lucks[NET]) for traded in all_traded]
     chosen = all_traded[0]
     index = _index_series(workspace, chosen.result)
@@ -318,6 +323,7 @@ def save_parts(workspace: Workspace, parts: dict[str, Any]) -> None:
 def _summary(parts: dict[str, Any], naive: tuple[str, float] | None, ledger: TrialLedger, desk: Desk) -> dict[str, Any]:
     part: BacktestPart = parts["backtest"]
     evidence: EvidencePart = parts["evidence"]
+    holdout: HoldoutPart = parts["holdout"]
     return {
         "sessions": part.sessions,
         "excess_annual": part.excess_annual.model_dump(),
@@ -326,6 +332,11 @@ def _summary(parts: dict[str, Any], naive: tuple[str, float] | None, ledger: Tri
         "trials": part.trials,
         "deflated_sharpe": part.sharpe.deflated_sharpe,
         "excess_deflated_sharpe": part.excess_sharpe.deflated_sharpe,
+        "effective_trials": part.excess_sharpe.effective_trials,
+        "sessions_needed": part.excess_sharpe.min_track_record_sessions,
+        "overfitting": part.overfitting.probability.value,
+        "trials_with_returns": part.overfitting.trials,
+        "holdout_excess": None if holdout.excess_annual is None else holdout.excess_annual.model_dump(),
         "best_naive": list(naive) if naive else None,
         "fill_price": desk.market.fill_kind,
         "symbols": len(desk.yardstick.symbols),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,13 +19,16 @@ from project01.evaluate import (
     hit_rate,
     holdout_of,
     ic_by_time,
+    ic_discoveries,
     information_coefficient,
+    normal_estimate,
     pinball_loss,
 )
-from project01.report import CalibrationPoint, EvidencePart, Figure, HoldoutPart
+from project01.report import CalibrationPoint, Discovery, EvidencePart, Figure, HoldoutPart
 
 BACKTEST, FIT = "back-test", "walk-forward"
 ROLLING = 63
+COSINES = "equal-weighted cosines, normal interval"
 NET, EXCESS = "net_sharpe_per_session", "excess_sharpe_per_session"
 
 
@@ -69,6 +73,7 @@ def evidence_part(rows: pl.DataFrame, horizon: int, importance: dict[str, float]
         ic_sessions=by_time["as_of"].dt.date().cast(pl.String).to_list(),
         ic_by_session=[None if v is None else plain(v) for v in by_time["rank_ic"]],
         ic_rolling=[None if v is None else plain(v) for v in rolling],
+        **_discoveries(rows, horizon),
         decile_returns=[figure(estimate) for estimate in group_returns(rows, horizon)],
         calibration=[
             CalibrationPoint(level=level, observed=figure(share)) for level, share in calibration(rows, horizon)
@@ -77,10 +82,20 @@ def evidence_part(rows: pl.DataFrame, horizon: int, importance: dict[str, float]
     )
 
 
-def trial_scores(ledger: TrialLedger, score_name: str) -> FloatArray:
-    """Sharpe ratios per session of every back-test scored so far."""
-    found = [t.score for t in ledger.trials if t.purpose == BACKTEST and t.score_name == score_name]
-    return np.array([score for score in found if score is not None], dtype=np.float64)
+def _discoveries(rows: pl.DataFrame, horizon: int) -> dict[str, Any]:
+    """Fields of an `EvidencePart` on single symbols."""
+    tests = ic_discoveries(rows, horizon)
+    found = tests.filter("discovered").sort("q_value", "symbol")
+    return {
+        "symbols_tested": int(tests["q_value"].is_not_null().sum()),
+        "discoveries": [
+            Discovery(
+                symbol=row["symbol"], q_value=row["q_value"],
+                ic=figure(normal_estimate(row["ic"], row["standard_error"], row["n"], COSINES)),
+            )
+            for row in found.iter_rows(named=True)
+        ],
+    }  # fmt: skip
 
 
 def holdout_part(

@@ -53,18 +53,19 @@ def _notes(steps: dict[str, dict[str, Any]], survivors: bool) -> list[str]:
     return notes
 
 
+def _estimate(found: dict[str, Any] | None) -> Estimate | None:
+    """A figure as an estimate; None where it has no value."""
+    if found is None or found["value"] is None:
+        return None
+    return Estimate(found["value"], found["standard_error"], found["low"], found["high"], found["n"], found["method"])
+
+
 def _verdict(steps: dict[str, dict[str, Any]], survivors: bool) -> Verdict:
     found = steps["backtest"]
-    excess = found["excess_annual"]
-    estimate = None
-    if excess["value"] is not None:
-        estimate = Estimate(
-            excess["value"], excess["standard_error"], excess["low"], excess["high"], excess["n"], excess["method"]
-        )
     naive = found["best_naive"]
     return judge(
         Evidence(
-            excess=estimate,
+            excess=_estimate(found["excess_annual"]),
             deflated_sharpe=found["excess_deflated_sharpe"],
             best_naive=(str(naive[0]), float(naive[1])) if naive else None,
             trials=found["trials"],
@@ -72,6 +73,11 @@ def _verdict(steps: dict[str, dict[str, Any]], survivors: bool) -> Verdict:
             symbols=found["symbols"],
             simulated=steps["ingest"]["simulated"],
             survivors_only=survivors,
+            effective_trials=found["effective_trials"],
+            overfitting=found["overfitting"],
+            trials_with_returns=found["trials_with_returns"],
+            sealed=_estimate(found["holdout_excess"]),
+            sessions_needed=found["sessions_needed"],
         )
     )
 

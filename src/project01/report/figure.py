@@ -29,10 +29,10 @@ class SharpeFigure(Figure):
     """A Sharpe ratio a year over cash at zero, never without what luck alone would give after as many trials."""
 
     trials: int
-    """Back-tests scored in this folder so far, all of them in the trial ledger."""
-    effective_trials: float | None
-    """Independent trials they amount to, by the mean correlation of this run's back-tests; the deflated value allows
-    for all `trials`, which is stricter."""
+    """Back-tests scored in this folder so far, all of them in the claim ledger."""
+    effective_trials: float
+    """Independent trials they amount to, by the mean correlation of those whose returns are kept; the deflated value
+    allows for all `trials`: their correlation is in the spread of their ratios already."""
     deflated_sharpe: float | None
     """Probability that the true ratio is above `expected_best_by_luck`; null for a series that does not move."""
     expected_best_by_luck: float | None

@@ -108,6 +108,21 @@ class SeriesPart(Part):
     """Fall of the strategy from its running peak, zero or negative."""
 
 
+class OverfittingPart(Part):
+    """How likely it is that picking the best of the trials picked luck (CSCV over their kept daily excess returns)."""
+
+    probability: Figure
+    """That the best trial of one half of the sessions is at or below the median of all in the other; luck gives 0.5."""
+    slope: Figure
+    """Sharpe ratio a session, out of sample, lost for one gained in sample by the trial picked."""
+    loss: Figure
+    """Share of halves in which the trial picked lost to equal weight in the other."""
+    trials: int
+    """Distinct trials compared."""
+    copies: int
+    """Trials that equal another in every session."""
+
+
 class BacktestPart(Part):
     """The traded model's back-test, net of costs."""
 
@@ -135,6 +150,7 @@ class BacktestPart(Part):
     index_annual: Figure | None
     trials: int
     """Back-tests scored in this folder, all of them in the claim ledger; the deflated values allow for them."""
+    overfitting: OverfittingPart
     fits: int
     """Model fits scored on the way, in the same ledger."""
     orders_refused: int
@@ -149,6 +165,15 @@ class CalibrationPoint(Part):
     observed: Figure
 
 
+class Discovery(Part):
+    """A symbol in which the traded model's forecasts rank outcomes through time."""
+
+    symbol: str
+    ic: Figure
+    q_value: float
+    """False discovery rate among all symbols at which it would just count."""
+
+
 class EvidencePart(Part):
     """Plots of the traded model's evidence."""
 
@@ -159,6 +184,9 @@ class EvidencePart(Part):
     """Mean rank IC of the last 63 forecast times."""
     decile_returns: list[Figure]
     """Mean realised return by forecast decile (fewer groups with few symbols), lowest first."""
+    symbols_tested: int
+    discoveries: list[Discovery]
+    """Symbols whose IC is a discovery at a false discovery rate of 5 % (Benjamini-Hochberg), surest first."""
     calibration: list[CalibrationPoint]
     importance: dict[str, float]
     """Feature -> mean absolute SHAP value in return units, largest first."""
