@@ -183,7 +183,7 @@ def test_the_path_is_that_of_the_main_job(finished: Path) -> None:
     assert verdict["verdict"] == figures.verdict.kind
     assert verdict["excess"] == pytest.approx(figures.backtest.excess_annual.value, rel=1e-12)
     assert verdict["low"] == pytest.approx(figures.backtest.excess_annual.low, rel=1e-12)
-    assert verdict["deflated"] == pytest.approx(figures.backtest.excess_deflated_sharpe, rel=1e-12)
+    assert verdict["deflated"] == pytest.approx(figures.backtest.excess_sharpe.deflated_sharpe, rel=1e-12)
     assert verdict["trials"] == figures.backtest.trials == 3
 
 

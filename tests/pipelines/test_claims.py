@@ -10,10 +10,11 @@ import pyarrow as pa
 import pytest
 
 from project01.domain import DataError, HoldoutError, TableSpec
-from project01.evaluate import LEDGER_SCHEMA, Trial, TrialLedger, digest_of_returns
-from project01.pipelines.claims import CLAIM_RETURNS, CLAIMS, Claim, enter, ledger_rows, read_ledger, trial_returns
+from project01.evaluate import LEDGER_SCHEMA, Trial, TrialLedger, deflated_by_trials, digest_of_returns
+from project01.pipelines.claims import CLAIM_RETURNS, CLAIMS, Claim, enter, read_ledger, trial_returns
 from project01.pipelines.holdout import holdout_in, open_holdout, read_labels, readable_until, seal
 from project01.pipelines.instants import END_OF_TIME
+from project01.pipelines.ledger_view import ledger_rows
 from project01.pipelines.workspace import Workspace
 
 SESSIONS = np.datetime64("2015-01-01") + np.arange(300)
@@ -42,6 +43,9 @@ def test_claims_are_appended_and_never_rewritten(tmp_path: Path) -> None:
     assert read_ledger(workspace).head == second.head
     shown = ledger_rows(tmp_path)
     assert (shown["head"], shown["trials"], len(shown["rows"])) == (second.head, 3, 3)
+    returns = claim(3).returns
+    luck = deflated_by_trials(returns, np.empty((0, 0)), np.full(3, 0.02))
+    assert (shown["rows"][2]["trials"], shown["rows"][2]["deflated_sharpe"]) == (3, luck.deflated)
 
 
 def test_two_writers_lose_nothing(tmp_path: Path) -> None:

@@ -88,10 +88,15 @@ def ledger(
 
 
 def _score(row: dict[str, Any]) -> str:
+    """The score; a Sharpe ratio with its deflated value and the trials allowed for."""
     if not row["score_name"]:
         return "-"
-    name = row["score_name"].replace("_", " ")
-    return f"{name} -" if row["score"] is None else f"{name} {row['score']:+.4f}"
+    value = "-" if row["score"] is None else f"{row['score']:+.4f}"
+    text = f"{row['score_name'].replace('_', ' ')} {value}"
+    if "trials" not in row:
+        return text
+    deflated = "-" if row["deflated_sharpe"] is None else f"{row['deflated_sharpe']:.3f}"
+    return f"{text}, deflated {deflated} by {row['trials']} trials"
 
 
 def replay(

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from project01.lake import LandingLimits
     from project01.pipelines.audit import audit_lookahead, audit_self_test, daily_sets, lookahead_layers
     from project01.pipelines.certificate import certify_null, null_markdown, null_table
-    from project01.pipelines.claims import ledger_rows
     from project01.pipelines.doctor import diagnose
     from project01.pipelines.feature_docs import catalogue_rows, feature_pages
     from project01.pipelines.feature_reads import materialise_features, read_features
     from project01.pipelines.feature_stream import stream_features_here
     from project01.pipelines.holdout import holdout_state, open_holdout
     from project01.pipelines.instants import parse_instant
+    from project01.pipelines.lab import Lab, Tried
     from project01.pipelines.lake_admin import (
         lake_compact,
         lake_export,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         lake_vacuum,
     )
     from project01.pipelines.landing import TopicFigures, follow, land, rebuild
+    from project01.pipelines.ledger_view import ledger_rows
     from project01.pipelines.letters import letter_rows, replay_letters
     from project01.pipelines.parity import parity_of_day, parity_of_run
     from project01.pipelines.place import Place
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from project01.pipelines.worlds import PriceSource
 
 _MODULES = {
-    "claims": ("ledger_rows",),
     "audit": ("audit_lookahead", "audit_self_test", "daily_sets", "lookahead_layers"),
     "certificate": ("certify_null", "null_markdown", "null_table"),
     "doctor": ("diagnose",),
@@ -62,7 +62,9 @@ _MODULES = {
     ),
     "holdout": ("holdout_state", "open_holdout"),
     "instants": ("parse_instant",),
+    "lab": ("Lab", "Tried"),
     "landing": ("LandingLimits", "TopicFigures", "follow", "land", "rebuild"),
+    "ledger_view": ("ledger_rows",),
     "letters": ("letter_rows", "replay_letters"),
     "parity": ("parity_of_day", "parity_of_run"),
     "place": ("Place",),
@@ -80,6 +82,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 __all__ = [
     "FetchOrder",
+    "Lab",
     "LandingLimits",
     "Place",
     "PriceSource",
@@ -88,6 +91,7 @@ __all__ = [
     "SilentProgress",
     "SourceChoice",
     "TopicFigures",
+    "Tried",
     "apply_topics",
     "audit_lookahead",
     "audit_self_test",

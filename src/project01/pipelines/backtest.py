@@ -58,7 +58,7 @@ from project01.pipelines.portfolio import book_of, rule_words, uncertainty, yard
 from project01.pipelines.sharpe import Luck
 from project01.pipelines.tear_sheet import Sheet, tear_sheet_part, write_trades
 from project01.pipelines.train import FORECASTS
-from project01.pipelines.workspace import Workspace, code_hash, write_atomically
+from project01.pipelines.workspace import Workspace, code_hash, content_hash, write_atomically
 from project01.report import BacktestPart, EvidencePart, Figure, HoldoutPart, ModelPart, SeriesPart
 from project01.settings import CostSettings, Settings
 
@@ -149,11 +149,11 @@ class Desk:
         return Traded(name, result, net, net - self.equal.net_returns, notes)
 
 
-def _claim(traded: Traded, settings: Settings, digest: str, name: str, returns: FloatArray) -> Claim:
+def _claim(traded: Traded, seed: int, chosen: str, digest: str, name: str, returns: FloatArray) -> Claim:
     sessions = traded.result.sessions[1:]
     trial = Trial(
-        model=traded.name, purpose=BACKTEST, fold=-1, seed=settings.forecast.seed,
-        settings_hash=settings.result_hash(), data_digest=digest, code_hash=code_hash(), rows=len(returns),
+        model=traded.name, purpose=BACKTEST, fold=-1, seed=seed,
+        settings_hash=chosen, data_digest=digest, code_hash=code_hash(), rows=len(returns),
         score=plain(sharpe_per_session(returns)), score_name=name,
         returns_digest=digest_of_returns(sessions, returns),
     )  # fmt: skip
@@ -251,11 +251,25 @@ def _best_naive(parts: list[ModelPart]) -> tuple[str, float] | None:
     return max(known, key=lambda item: item[1]) if known else None
 
 
-def _enter_trials(workspace: Workspace, all_traded: list[Traded], settings: Settings, digest: str) -> TrialLedger:
+def enter_backtests(
+    workspace: Workspace, all_traded: list[Traded], settings: Settings, digest: str, forecasts: pl.DataFrame
+) -> TrialLedger:
+    """Enter back-tests in the claim ledger, net and above equal weight.
+
+    Args:
+        workspace: of the run.
+        all_traded: what was traded.
+        settings: of the run.
+        digest: of what the forecasters learned from.
+        forecasts: with model_id where models made them, by which two versions of one name are two trials.
+    """
     claims = []
     for traded in all_traded:
-        claims.append(_claim(traded, settings, digest, NET, traded.net))
-        claims.append(_claim(traded, settings, digest, EXCESS, traded.excess))
+        rows = forecasts.filter(pl.col("model") == traded.name) if "model" in forecasts.columns else forecasts
+        made_by = rows["model_id"].unique().sort().to_list() if "model_id" in rows.columns else []
+        chosen = content_hash(settings.result_hash(), made_by)
+        claims.append(_claim(traded, settings.forecast.seed, chosen, digest, NET, traded.net))
+        claims.append(_claim(traded, settings.forecast.seed, chosen, digest, EXCESS, traded.excess))
     return enter(workspace, claims)
 
 
@@ -283,7 +297,7 @@ def backtest(workspace: Workspace, settings: Settings, digest: str, told: Told) 
     for number, name in enumerate(names):
         all_traded.append(desk.trade(name, signals[name]))
         told(number + 1, len(names), name)
-    ledger = _enter_trials(workspace, all_traded, settings, digest)
+    ledger = enter_backtests(workspace, all_traded, settings, digest, forecasts)
     rows = {name: scored(forecasts.filter(pl.col("model") == name), labels) for name in names}
     lucks = {name: Luck.of(workspace, ledger, name, desk.equal.sessions[1:]) for name in (NET, EXCESS)}
     models = [_model_part(traded, rows[traded.name], settings, lucks[NET]) for traded in all_traded]

@@ -3,8 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 from project01.domain import DataError, FloatArray, LakeError, TableSpec, TransactionError
 from project01.evaluate import LEDGER_SCHEMA, Trial, TrialLedger, digest_of_returns
 from project01.lake import Transaction
-from project01.pipelines.workspace import Workspace, open_workspace
+from project01.pipelines.workspace import Workspace
 
 _ARROW = {pl.String(): pa.string(), pl.Int64(): pa.int64(), pl.Float64(): pa.float64()}
 CLAIMS = TableSpec(
@@ -172,16 +170,3 @@ def _verified(trial: Trial, rows: pl.DataFrame | None) -> tuple[NDArray[np.datet
         f"The returns kept for a trial of {trial.model} ({trial.purpose}) are not those the claim ledger vouches for: "
         "they were changed or removed. Restore the table claim_returns from its history."
     )
-
-
-def ledger_rows(out: Path) -> dict[str, Any]:
-    """The ledger of a run's folder, verified, for showing.
-
-    Returns:
-        head (hash of the chain), trials (fits and back-tests), rows (one an entry, in order).
-    Raises:
-        DataError: the chain is broken.
-    """
-    ledger = read_ledger(open_workspace(out))
-    rows = ledger.to_frame().drop("trial_id", "chain").to_dicts()
-    return {"head": ledger.head, "trials": sum(bool(trial.score_name) for trial in ledger.trials), "rows": rows}
