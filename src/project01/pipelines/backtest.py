@@ -22,7 +22,7 @@ from project01.backtest import (
     overlapping_targets,
     run_backtest,
 )
-from project01.domain import FloatArray
+from project01.domain import FloatArray, TradingCalendar, trading_calendar
 from project01.evaluate import (
     SESSIONS_A_YEAR,
     Fall,
@@ -94,16 +94,27 @@ def cost_words(costs: CostSettings) -> list[str]:
     ]
 
 
-def signal_of(forecasts: pl.DataFrame, sessions: pl.DataFrame, market: Market) -> Signal:
+def signal_of(forecasts: pl.DataFrame, calendar: TradingCalendar, market: Market) -> Signal:
     """Forecasts of every market session from the first to the last; NaN where there is none.
+
+    A forecast stands at the close of the last session that had opened when it could be made. That is its bar's own
+    session, unless the bar came late: then it is traded late too, and never in the session it tells of. Of two
+    forecasts of a symbol that stand at one session the later one counts.
 
     Args:
         forecasts: columns symbol, as_of, mean and, where their uncertainty is known, q05 and q95.
-        sessions: columns symbol, as_of and session.
+        calendar: of the exchange.
         market: to trade in.
     """
-    rows = forecasts.join(sessions, on=["symbol", "as_of"], how="inner")
-    day = market.index_of(rows["session"].to_numpy().astype("datetime64[D]"))
+    as_of = forecasts["as_of"].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
+    opened = calendar.sessions[np.searchsorted(calendar.opens, as_of, side="right") - 1]
+    stands = pl.Series("day", np.searchsorted(market.sessions, opened, side="right") - 1)
+    rows = (
+        forecasts.with_columns(stands)
+        .sort("as_of", "symbol")
+        .unique(["symbol", "day"], keep="last", maintain_order=True)
+    )
+    day = rows["day"].to_numpy()
     first, last = int(day.min()), int(day.max())
     names, column = np.unique(rows["symbol"].to_numpy().astype(str), return_inverse=True)
     values = np.full((last - first + 1, len(names)), np.nan)
@@ -285,10 +296,10 @@ def backtest(workspace: Workspace, settings: Settings, digest: str, told: Told) 
     forecasts = lake.scan(FORECASTS.name).collect()
     until = readable_until(workspace)
     labels = read_labels(workspace, until)
-    sessions = lake.scan("features").select("symbol", "session", pl.col("knowledge_time").alias("as_of")).collect()
     market = market_from_bars(read_bars(lake, until)[0])
+    calendar = trading_calendar(settings.data.calendar)
     by_model = forecasts.group_by("model", maintain_order=True)
-    signals = {name: signal_of(rows, sessions, market) for (name,), rows in by_model}
+    signals = {name: signal_of(rows, calendar, market) for (name,), rows in by_model}
     traded_model = settings.forecast.models[0]
     desk = Desk(market, settings, signals[traded_model])
     all_traded = []

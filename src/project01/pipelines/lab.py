@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from project01.backtest import BacktestResult, market_from_bars
-from project01.domain import InputError, TrainingSet
+from project01.domain import InputError, TrainingSet, trading_calendar
 from project01.evaluate import annual_mean
 from project01.models import ConformalForecaster
 from project01.pipelines.backtest import Desk, enter_backtests, signal_of
@@ -91,9 +91,8 @@ class Lab:
                 f"{forecasts.height - rows.height} of {forecasts.height} forecasts lie inside the sealed holdout, or "
                 "there are none. Trade what `walk_forward` gives."
             )
-        sessions = lake.scan("features").select("symbol", "session", pl.col("knowledge_time").alias("as_of")).collect()
         market = market_from_bars(read_bars(lake, until)[0])
-        signal = signal_of(rows, sessions, market)
+        signal = signal_of(rows, trading_calendar(self.settings.data.calendar), market)
         traded = Desk(market, self.settings, signal).trade(name, signal)
         ledger = enter_backtests(self._workspace, [traded], self.settings, self._features["digest"], forecasts)
         days = traded.result.sessions[1:]

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from project01.backtest import Market, Signal, market_from_bars
-from project01.domain import FeatureFrame, FloatArray, TrainingSet
+from project01.domain import FeatureFrame, FloatArray, TradingCalendar, TrainingSet, trading_calendar
 from project01.etl import compute_features, feature_set, forward_returns, usable
 from project01.evaluate import (
     NEEDED_DEFLATED_SHARPE,
@@ -174,34 +174,34 @@ def study(world: World, plan: Plan, make: Make = make_forecaster) -> Study:
     folds = list(plan.split(plan.train_sessions, plan.test_sessions).split(as_of_times(training), known))
     chosen, fits = tune(training, labels, folds[0], plan, make)
     market = market_from_bars(world.bars)
-    sessions = world.bars.select("symbol", "session", pl.col("knowledge_time").alias("as_of"))
+    calendar = trading_calendar()
 
     def tried(name: str, choice: Choice) -> pl.DataFrame:
         found: pl.DataFrame = _forecast(training, folds, name, plan, choice, make)
         return found
 
     forecasts = {name: tried(name, chosen.get(name, ())) for name in plan.models}
-    signals = {name: signal_of(rows, sessions, market) for name, rows in forecasts.items()}
+    signals = {name: signal_of(rows, calendar, market) for name, rows in forecasts.items()}
     further: dict[str, Signal] = {}
     if plan.single_rules:
         for name, choices in plan.grid:
             for choice in choices:
                 if choice != chosen[name]:
                     words = ", ".join(f"{key} {value:g}" for key, value in choice)
-                    further[f"{name} with {words}"] = signal_of(tried(name, choice), sessions, market)
+                    further[f"{name} with {words}"] = signal_of(tried(name, choice), calendar, market)
         tested = training.features.frame.filter(pl.Series(np.any([fold.test for fold in folds], axis=0)))
         known_rules = [name for name in plan.single_rules if name in training.features.feature_names]
-        further |= _single_rules(tested, known_rules, sessions, market)
+        further |= _single_rules(tested, known_rules, calendar, market)
     return Study(plan, market, labels, forecasts, signals, further, chosen, fits)
 
 
 def _single_rules(
-    tested: pl.DataFrame, names: Sequence[str], sessions: pl.DataFrame, market: Market
+    tested: pl.DataFrame, names: Sequence[str], calendar: TradingCalendar, market: Market
 ) -> dict[str, Signal]:
     found = {}
     for name in names:
         rows = tested.select("symbol", "as_of", pl.col(name).cast(pl.Float64).fill_nan(None).alias("mean"))
-        signal = signal_of(rows.with_columns(pl.col("mean").fill_null(np.nan)), sessions, market)
+        signal = signal_of(rows.with_columns(pl.col("mean").fill_null(np.nan)), calendar, market)
         found[f"high {name}"] = signal
         found[f"low {name}"] = Signal(signal.sessions, signal.symbols, -signal.values)
     return found
