@@ -1,6 +1,6 @@
 """Target weights in; fills at the next tradable price, cash and positions to the cent, costs by part."""
 
-from project01.backtest.account import Account, OrderExecution
+from project01.backtest.account import Account, AccountKind, OrderExecution
 from project01.backtest.constructed import Constructed, constructed_targets, momentum_signal
 from project01.backtest.costs import (
     Commission,
@@ -66,6 +66,7 @@ __all__ = [
     "COST_BPS",
     "DELAY_BARS",
     "Account",
+    "AccountKind",
     "BacktestResult",
     "BlackLitterman",
     "Commission",

@@ -1,7 +1,7 @@
-"""Commands about what a result rests on: the claim ledger and the sealed holdout."""
+"""Commands about what a result rests on: the claim ledger, the sealed holdout, replays, orders of one's own."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -137,8 +137,46 @@ def replay(
         raise typer.Exit(1)
 
 
+def orders(
+    file: Annotated[Path, typer.Argument(help="CSV or Parquet of orders.", show_default=False)],
+    out: Out,
+    account: Annotated[Literal["margin", "cash", "netting"], typer.Option(help="How the account is kept.")] = "margin",
+    costs: Annotated[
+        Literal["retail", "institutional"], typer.Option(help="Preset; levies on US sales are added.")
+    ] = "retail",
+    cash: Annotated[float, typer.Option(help="USD at the start.")] = 1_000_000.0,
+    volume_share: Annotated[
+        float | None,
+        typer.Option(help="Most of a bar's volume, e.g. 0.1. [default: no cap]", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Trade orders of your own at the prices of a run, to the cent.
+
+    Columns: decided (a date or time), symbol, quantity (sales negative) and, if wanted, kind (market, limit,
+    market_on_open, market_on_close), limit, time_in_force (day, good_till_cancelled) and rest (wait, cancel). Fills,
+    what was not filled and why, and equity by bar are written to the folder. It counts as a trial in the ledger.
+
+    \b
+    Examples:
+      project01 orders mine.csv --out runs/mine
+      project01 orders mine.csv --account cash --costs institutional --volume-share 0.05 --out runs/mine
+    """
+    from project01.pipelines import run_order_file
+
+    found = run_order_file(out, file, account=account, costs=costs, initial_cash=cash, volume_share=volume_share)
+    if as_json:
+        show.print_json(found)
+        return
+    from project01.cli.summary import order_lines
+
+    show.pairs(f"Orders of {found['orders']}{' (SIMULATED)' if found['simulated'] else ''}", order_lines(found))
+    show.console().print(found["note"])
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the tree."""
     app.add_typer(holdout, name="holdout")
     app.command()(ledger)
     app.command()(replay)
+    app.command()(orders)

@@ -145,3 +145,20 @@ def result_tables(result: dict[str, Any]) -> list[Table]:
         _models_table(result),
         _sharpe_table(result["backtest"]),
     ]
+
+
+def order_lines(found: dict[str, Any]) -> dict[str, str]:
+    """Figures of a run of orders, one line each."""
+    sharpe = found["net_sharpe"]
+    deflated = "-" if sharpe["deflated_sharpe"] is None else f"{sharpe['deflated_sharpe']:.3f}"
+    return {
+        "span": f"{found['first_bar']} to {found['last_bar']}",
+        "final equity": f"{found['final_equity_usd']:,.2f} USD",
+        "net return, % a year": _figure(found["net_annual_return"], percent=True, digits=1),
+        "net Sharpe ratio": f"{_figure(sharpe)}, after {sharpe['trials']} trials; deflated {deflated}",
+        "fills": f"{found['fills']:,}, still open {found['still_open']:,}, margin calls {found['margin_calls']}",
+        "not filled": ", ".join(f"{why} {count:,}" for why, count in found["unfilled_by_reason"].items()) or "none",
+        "turnover a year": f"{found['turnover_annual']:.1f} x equity, one way",
+        "costs": ", ".join(f"{name} {usd:,.2f}" for name, usd in found["costs_usd"].items()) + " USD",
+        "borrow, dividends": f"{found['borrow_usd']:,.2f}, {found['dividends_usd']:,.2f} USD",
+    }

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from project01.pipelines.landing import TopicFigures, follow, land, rebuild
     from project01.pipelines.ledger_view import ledger_rows
     from project01.pipelines.letters import letter_rows, replay_letters
+    from project01.pipelines.order_run import run_order_file
     from project01.pipelines.parity import parity_of_day, parity_of_run
     from project01.pipelines.place import Place
     from project01.pipelines.power import measure_power, planted_table, power_markdown, power_table
@@ -66,6 +67,7 @@ _MODULES = {
     "landing": ("LandingLimits", "TopicFigures", "follow", "land", "rebuild"),
     "ledger_view": ("ledger_rows",),
     "letters": ("letter_rows", "replay_letters"),
+    "order_run": ("run_order_file",),
     "parity": ("parity_of_day", "parity_of_run"),
     "place": ("Place",),
     "topics": ("apply_topics", "show_topics", "wanted_topics"),
@@ -133,6 +135,7 @@ __all__ = [
     "rebuild",
     "replay_capsule",
     "replay_letters",
+    "run_order_file",
     "show_topics",
     "spark_build",
     "stream_features_here",
