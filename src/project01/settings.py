@@ -148,6 +148,8 @@ class PortfolioSettings(_Section):
 class CostSettings(_Section):
     """What trading costs, by part."""
 
+    preset: Literal["none", "retail", "institutional"] = "none"
+    """A broker's prices with their source in `backtest/costs.py`, in place of the three figures below."""
     commission_bps: float = Field(0.5, ge=0)
     """Commission as a share of traded value."""
     commission_min_usd: float = Field(0.0, ge=0)

@@ -10,13 +10,10 @@ import polars as pl
 
 from project01.backtest import (
     BacktestResult,
-    Commission,
     Constructed,
-    CostModel,
     EqualWeight,
     Market,
     Signal,
-    Slippage,
     TargetWeights,
     market_from_bars,
     overlapping_targets,
@@ -37,6 +34,7 @@ from project01.evaluate import (
 )
 from project01.models import POINT_MODELS, load_forecaster
 from project01.pipelines.claims import Claim, enter
+from project01.pipelines.costs import cost_models, cost_words
 from project01.pipelines.evidence import (
     BACKTEST,
     EXCESS,
@@ -60,7 +58,7 @@ from project01.pipelines.tear_sheet import Sheet, tear_sheet_part, write_trades
 from project01.pipelines.train import FORECASTS
 from project01.pipelines.workspace import Workspace, code_hash, content_hash, write_atomically
 from project01.report import BacktestPart, EvidencePart, Figure, HoldoutPart, ModelPart, SeriesPart
-from project01.settings import CostSettings, Settings
+from project01.settings import Settings
 
 Told = Callable[[int, int, str], None]
 Index = tuple[list[float | None] | None, Figure | None]
@@ -75,23 +73,6 @@ class Traded:
     net: FloatArray
     excess: FloatArray
     notes: tuple[str, ...]
-
-
-def cost_models(costs: CostSettings) -> tuple[CostModel, ...]:
-    """The cost parts the settings ask for."""
-    return (
-        Commission(bps=costs.commission_bps, minimum=costs.commission_min_usd),
-        Slippage(bps=costs.slippage_bps),
-    )
-
-
-def cost_words(costs: CostSettings) -> list[str]:
-    """The same in words."""
-    least = f", at least {costs.commission_min_usd:g} USD an order" if costs.commission_min_usd else ""
-    return [
-        f"commission {costs.commission_bps:g} bps of value traded{least}",
-        f"slippage {costs.slippage_bps:g} bps of value traded",
-    ]
 
 
 def signal_of(forecasts: pl.DataFrame, calendar: TradingCalendar, market: Market) -> Signal:

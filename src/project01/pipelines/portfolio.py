@@ -32,7 +32,8 @@ from project01.backtest import (
     overlapping_targets,
 )
 from project01.domain import FloatArray, NotEnoughDataError
-from project01.evaluate import annual_mean, annual_sharpe
+from project01.evaluate import annual_mean
+from project01.pipelines.costs import linear_bps
 from project01.pipelines.market import read_industries
 from project01.settings import PortfolioSettings, Settings
 
@@ -93,7 +94,7 @@ def limits_of(chosen: PortfolioSettings) -> Limits:
 def construction_of(settings: Settings) -> Construction:
     """The construction the settings name; not for ``top`` and ``long_short``, which need none."""
     chosen, limits = settings.portfolio, limits_of(settings.portfolio)
-    cost = settings.costs.commission_bps + settings.costs.slippage_bps
+    cost = linear_bps(settings.costs)
     penalty, aversion = chosen.turnover_penalty_bps, chosen.risk_aversion
     makers: dict[str, Callable[[], Construction]] = {
         "top_k": lambda: TopK(chosen.names, chosen.hold_band, limits),
@@ -179,11 +180,11 @@ def yardstick_notes(
             continue
         net = np.nan_to_num(run(book.targets).net_returns, nan=-1.0)
         try:
-            sharpe, mean = annual_sharpe(net), annual_mean(net)
+            mean = annual_mean(net)
         except NotEnoughDataError:
             continue
         told.append(
-            f"The same construction {words}: {mean.value:.1%} a year after costs, Sharpe {sharpe.value:.2f} "
-            f"({sharpe.low:.2f} to {sharpe.high:.2f})."
+            f"The same construction {words}: {mean.value:.1%} a year after costs (90 % interval {mean.low:.1%} to "
+            f"{mean.high:.1%})."
         )
     return tuple(told)
