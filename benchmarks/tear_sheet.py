@@ -23,8 +23,7 @@ from project01.backtest import (
     overlapping_targets,
     run_backtest,
 )
-from project01.evaluate import Trial, TrialLedger, sharpe_per_session
-from project01.pipelines.evidence import BACKTEST, NET
+from project01.evaluate import sharpe_per_session
 from project01.pipelines.frontier import VOLUME_SHARE, frontier_part
 from project01.pipelines.sharpe import Luck
 from project01.pipelines.tear_sheet import Sheet, tear_sheet_part
@@ -51,12 +50,9 @@ def main() -> int:
 
     result, equal = (run_backtest(market, t, [Slippage(10.0)], initial_cash=CASH) for t in (targets, yardstick))
     lap()
-    trial = Trial(
-        model="noise", purpose=BACKTEST, fold=-1, seed=0, settings_hash="", data_digest="", code_hash="",
-        rows=len(result.net_returns), score=sharpe_per_session(result.net_returns), score_name=NET,
-    )  # fmt: skip
-    luck = Luck.of(TrialLedger([trial]), NET, [result.net_returns])
-    tear_sheet_part(Sheet(market, result, result.net_returns, equal.net_returns, None, luck, None))
+    returns = result.net_returns
+    luck = Luck(np.array([sharpe_per_session(returns)]), returns[:, None])
+    tear_sheet_part(Sheet(market, result, returns, equal.net_returns, None, luck, None))
     lap()
     frontier_part(market, targets, yardstick, luck, initial_cash=CASH, threads=THREADS)
     lap()
