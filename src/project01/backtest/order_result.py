@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from project01.backtest.costs import CostModel
 from project01.backtest.order_ledger import Work
 from project01.backtest.raw_market import RawMarket
-from project01.backtest.result import growth
+from project01.backtest.result import gather, growth, positions_frame
 from project01.domain import FloatArray
 
 FILL_REASONS = ("filled", "cut to volume", "cut to buying power", "cut to holding", "delisted", "margin call")
@@ -104,19 +104,19 @@ def build_order_result(market: RawMarket, work: Work, costs: Sequence[CostModel]
             {
                 "bar": market.bars[ends["bar"]].astype("datetime64[us]"),
                 "order": ends["order"],
-                "symbol": _gather(market.symbols, ends["name"]),
+                "symbol": gather(market.symbols, ends["name"]),
                 "remaining": ends["remaining"] / 1e6,
-                "reason": _gather(END_REASONS, ends["why"]),
+                "reason": gather(END_REASONS, ends["why"]),
             }
         ),
         open_orders=pl.DataFrame(
             {
                 "order": alive,
-                "symbol": _gather(market.symbols, orders["name"][alive]),
+                "symbol": gather(market.symbols, orders["name"][alive]),
                 "remaining": orders["remaining"][alive] / 1e6,
             }
         ),
-        positions=_positions(market, work.book),
+        positions=positions_frame(market.symbols, work.book["quantity"], work.book["mark"]),
     )
 
 
@@ -127,28 +127,11 @@ def _fills(market: RawMarket, work: Work, cost_names: tuple[str, ...]) -> pl.Dat
         {
             "bar": market.bars[rows["bar"]].astype("datetime64[us]"),
             "order": rows["order"],
-            "symbol": _gather(market.symbols, rows["name"]),
+            "symbol": gather(market.symbols, rows["name"]),
             "quantity": rows["quantity"] / 1e6,
             "price": rows["price"],
             "value": rows["value"] / 100.0,
             **{f"cost_{name}": work.fill_cost[:n, i] / 100.0 for i, name in enumerate(cost_names)},
-            "reason": _gather(FILL_REASONS, rows["reason"]),
+            "reason": gather(FILL_REASONS, rows["reason"]),
         }
     )
-
-
-def _positions(market: RawMarket, book: NDArray[np.void]) -> pl.DataFrame:
-    held = np.flatnonzero(book["quantity"])
-    quantity, price = book["quantity"][held], book["mark"][held]
-    return pl.DataFrame(
-        {
-            "symbol": _gather(market.symbols, held),
-            "quantity": quantity / 1e6,
-            "price": price,
-            "value": np.rint(quantity * price / 1e4) / 100.0,
-        }
-    )
-
-
-def _gather(names: tuple[str, ...], index: NDArray[np.signedinteger]) -> pl.Series:
-    return pl.Series(names, dtype=pl.String)[index] if len(index) else pl.Series([], dtype=pl.String)

@@ -77,7 +77,8 @@ class BacktestResult:
     @cached_property
     def positions(self) -> pl.DataFrame:
         """What is held after the last session: symbol, quantity, price (last close known), value."""
-        return _positions(self.written)
+        written = self.written
+        return positions_frame(written.symbols, written.book.quantity, written.book.mark)
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -153,12 +154,12 @@ def _trades(sessions: NDArray[np.datetime64], written: Written, cost_names: tupl
         {
             "session": pl.Series(sessions.repeat(written.tape.days["trades"])).cast(pl.Date),
             "place": rows["name"],
-            "symbol": _gather(written.symbols, rows["name"]),
+            "symbol": gather(written.symbols, rows["name"]),
             "quantity": rows["quantity"] / 1e6,
             "price": rows["price"],
             "value": rows["value"] / 100.0,
             **{f"cost_{name}": cost[:, i] / 100.0 for i, name in enumerate(cost_names)},
-            "reason": _gather(TRADE_REASONS, rows["reason"]),
+            "reason": gather(TRADE_REASONS, rows["reason"]),
         }
     )
     return frame.sort("session", "place").drop("place")
@@ -170,27 +171,34 @@ def _refused(sessions: NDArray[np.datetime64], written: Written) -> pl.DataFrame
         {
             "session": pl.Series(sessions[rows[:, 0]]).cast(pl.Date),
             "place": rows[:, 1],
-            "symbol": _gather(written.symbols, rows[:, 1]),
-            "reason": _gather(REFUSAL_REASONS, rows[:, 2]),
+            "symbol": gather(written.symbols, rows[:, 1]),
+            "reason": gather(REFUSAL_REASONS, rows[:, 2]),
         }
     )
     return frame.sort("session", "place", "reason").drop("place")
 
 
-def _positions(written: Written) -> pl.DataFrame:
-    held = np.flatnonzero(written.book.quantity)
-    quantity, price = written.book.quantity[held], written.book.mark[held]
+def positions_frame(symbols: tuple[str, ...], quantity: NDArray[np.int64], mark: NDArray[np.float64]) -> pl.DataFrame:
+    """What is held: symbol, quantity, price (last close known), value.
+
+    Args:
+        symbols: N names.
+        quantity: shape (N,), millionths of a share.
+        mark: shape (N,), USD.
+    """
+    held = np.flatnonzero(quantity)
     return pl.DataFrame(
         {
-            "symbol": _gather(written.symbols, held),
-            "quantity": quantity / 1e6,
-            "price": price,
-            "value": np.rint(quantity * price / 1e4) / 100.0,
+            "symbol": gather(symbols, held),
+            "quantity": quantity[held] / 1e6,
+            "price": mark[held],
+            "value": np.rint(quantity[held] * mark[held] / 1e4) / 100.0,
         }
     )
 
 
-def _gather(names: tuple[str, ...], index: NDArray[np.signedinteger]) -> pl.Series:
+def gather(names: tuple[str, ...], index: NDArray[np.signedinteger]) -> pl.Series:
+    """The names at `index`, also where there are none."""
     return pl.Series(names, dtype=pl.String)[index] if len(index) else pl.Series([], dtype=pl.String)
 
 

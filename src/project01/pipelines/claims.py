@@ -143,21 +143,31 @@ def trial_returns(
     Raises:
         DataError: a series is not the one whose digest the ledger holds.
     """
-    kept = {trial.trial_id(): trial for trial in trials if trial.returns_digest}
-    if not kept:
-        return (), np.empty((len(sessions), 0))
-    table = workspace.lake.scan(CLAIM_RETURNS.name).filter(pl.col("trial_id").is_in(list(kept)))
-    rows = table.unique(["trial_id", "session"]).sort("trial_id", "session").collect()
     found, columns = [], []
-    series = {str(name): part for (name,), part in rows.group_by("trial_id", maintain_order=True)}
-    for name, trial in kept.items():
-        days, values = _verified(trial, series.get(name))
+    for trial, days, values in kept_returns(workspace, trials):
         place = np.searchsorted(days, sessions)
         if len(days) and place[-1] < len(days) and bool((days[np.minimum(place, len(days) - 1)] == sessions).all()):
             found.append(trial)
             columns.append(values[place])
     matrix = np.column_stack(columns) if columns else np.empty((len(sessions), 0))
     return tuple(found), matrix
+
+
+def kept_returns(
+    workspace: Workspace, trials: Sequence[Trial]
+) -> list[tuple[Trial, NDArray[np.datetime64], FloatArray]]:
+    """Those trials whose series is kept, each with its sessions and returns.
+
+    Raises:
+        DataError: a series is not the one whose digest the ledger holds.
+    """
+    kept = {trial.trial_id(): trial for trial in trials if trial.returns_digest}
+    if not kept:
+        return []
+    table = workspace.lake.scan(CLAIM_RETURNS.name).filter(pl.col("trial_id").is_in(list(kept)))
+    rows = table.unique(["trial_id", "session"]).sort("trial_id", "session").collect()
+    series = {str(name): part for (name,), part in rows.group_by("trial_id", maintain_order=True)}
+    return [(trial, *_verified(trial, series.get(name))) for name, trial in kept.items()]
 
 
 def _verified(trial: Trial, rows: pl.DataFrame | None) -> tuple[NDArray[np.datetime64], FloatArray]:

@@ -77,7 +77,7 @@ def _benchmarks(choice: SourceChoice) -> list[Source]:
     return [] if choice.benchmark is None else [BenchmarkFileSource(choice.benchmark)]
 
 
-def _collect(batches: Iterable[Batch]) -> tuple[pl.DataFrame, dict[str, list[Batch]]]:
+def collect_batches(batches: Iterable[Batch]) -> tuple[pl.DataFrame, dict[str, list[Batch]]]:
     """All bars in one frame, and the other tables' batches by name."""
     bars: list[pl.DataFrame] = []
     others: dict[str, list[Batch]] = {}
@@ -116,7 +116,7 @@ def ingest(
         InputError: nothing usable was found, or no bar passed the gate.
     """
     sources = open_sources(choice, settings, seed)
-    rows, others = _collect(batch for source in sources for batch in source.read())
+    rows, others = collect_batches(batch for source in sources for batch in source.read())
     rows = rows.filter(pl.col("interval") == DAILY)
     if rows.is_empty():
         raise InputError(f"{choice.label} holds no bars. Pass a file or folder with at least a date and a close.")

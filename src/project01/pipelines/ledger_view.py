@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
-from project01.domain import FloatArray
-from project01.evaluate import Trial, TrialLedger, deflated_by_trials
-from project01.pipelines.claims import CLAIM_RETURNS, read_ledger
+from project01.evaluate import TrialLedger, deflated_by_trials
+from project01.pipelines.claims import kept_returns, read_ledger
 from project01.pipelines.evidence import EXCESS, NET, plain
 from project01.pipelines.workspace import Workspace, open_workspace
 
@@ -36,18 +34,10 @@ def _luck(workspace: Workspace, ledger: TrialLedger) -> dict[str, dict[str, Any]
     for name in (NET, EXCESS):
         trials = {t.trial_id(): t for t in ledger.trials if t.score_name == name and t.score is not None}
         scores = np.array([trial.score for trial in trials.values()], dtype=np.float64)
-        returns = _returns(workspace, trials)
+        returns = {t.trial_id(): values for t, _, values in kept_returns(workspace, list(trials.values()))}
         for key in trials:
             deflated = None
             if key in returns and float(returns[key].std()) > 0:
                 deflated = plain(deflated_by_trials(returns[key], np.empty((0, 0)), scores).deflated)
             found[key] = {"trials": len(scores), "deflated_sharpe": deflated}
     return found
-
-
-def _returns(workspace: Workspace, trials: dict[str, Trial]) -> dict[str, FloatArray]:
-    if not trials or not workspace.lake.exists(CLAIM_RETURNS.name):
-        return {}
-    table = workspace.lake.scan(CLAIM_RETURNS.name).filter(pl.col("trial_id").is_in(list(trials)))
-    rows = table.unique(["trial_id", "session"]).sort("trial_id", "session").collect()
-    return {str(name): part["value"].to_numpy() for (name,), part in rows.group_by("trial_id", maintain_order=True)}

@@ -13,7 +13,7 @@ import polars as pl
 
 from project01.domain import BARS, CORPORATE_ACTIONS, FACTS, MACRO, NEWS, TWEETS, TableSpec, trading_calendar
 from project01.ingest import AS_TRADED, INDEX_SOURCE, Batch, batch_schema
-from project01.pipelines.ingest import DAILY, _collect, open_sources
+from project01.pipelines.ingest import DAILY, collect_batches, open_sources
 from project01.pipelines.sources import SourceChoice
 from project01.pipelines.workspace import Workspace
 from project01.settings import DataSettings
@@ -61,7 +61,9 @@ def audited_tables(out: Path | None, symbols: int, sessions: int, seed: int) -> 
         found = {spec.name: lake.scan(spec.name).collect() for spec in (BARS, *_BESIDE) if lake.exists(spec.name)}
         found = {name: rows.drop("ingested_at") for name, rows in found.items() if rows.height}
     else:
-        bars, others = _collect(open_sources(SourceChoice.from_options(sample="ohlcv"), DataSettings(), 0)[0].read())
+        bars, others = collect_batches(
+            open_sources(SourceChoice.from_options(sample="ohlcv"), DataSettings(), 0)[0].read()
+        )
         found = {BARS.name: bars, **{name: pl.concat([b.rows for b in batches]) for name, batches in others.items()}}
     bars = newest_bars(found[BARS.name], symbols, sessions)
     made = simulated_beside(bars, seed)

@@ -12,7 +12,7 @@ from project01.etl import prepare_bars
 from project01.evaluate import resampled_bars
 from project01.ingest import INDEX_SOURCE, DailyMarket, MarketSettings, daily_frame, simulate_daily
 from project01.pipelines.holdout import readable_until
-from project01.pipelines.ingest import _collect, open_sources
+from project01.pipelines.ingest import collect_batches, open_sources
 from project01.pipelines.market import read_bars
 from project01.pipelines.sources import SourceChoice
 from project01.pipelines.workspace import content_hash, open_workspace
@@ -60,7 +60,7 @@ class PriceSource:
             workspace.require("ingest", "ingest")
             return read_bars(workspace.lake, readable_until(workspace))[0]
         source = open_sources(SourceChoice.from_options(sample=self.sample), DataSettings(), 0)[0]
-        return prepare_bars(_collect(source.read())[0].filter(pl.col("source") != INDEX_SOURCE))
+        return prepare_bars(collect_batches(source.read())[0].filter(pl.col("source") != INDEX_SOURCE))
 
 
 @lru_cache(maxsize=2)
