@@ -252,15 +252,17 @@ def conform(table: pa.Table, schema: pa.Schema, *, where: str) -> pa.Table:
     Raises:
         SchemaError: a required column is missing, holds nulls or cannot be cast without loss.
     """
-    missing = [f.name for f in schema if f.name not in table.column_names and not f.nullable]
+    # Arrow makes its list of names anew each time it is asked.
+    present = table.column_names
+    missing = [f.name for f in schema if f.name not in present and not f.nullable]
     if missing:
         raise SchemaError(
-            f"{where}: missing column(s) {', '.join(missing)}; found {', '.join(table.column_names)}; "
+            f"{where}: missing column(s) {', '.join(missing)}; found {', '.join(present)}; "
             f"expected {', '.join(schema.names)}."
         )
     columns = []
     for field in schema:
-        if field.name not in table.column_names:
+        if field.name not in present:
             columns.append(pa.nulls(table.num_rows, field.type))
             continue
         column = table[field.name]
