@@ -108,7 +108,7 @@ def sessions_with_late_rows(draw: st.DrawFn):
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     session = random.integers(0, 4, count)
     known = session * 10 + random.choice([0, 0, 0, 3, 25], count)
-    value = random.choice([np.nan, 0.0, 1.0, 2.0, 5.0, -3.0], count)
+    value = random.choice([np.nan, np.inf, 0.0, -0.0, 1.0, 2.0, 5.0, -3.0, -3.5], count)
     return session.astype(np.int64), known.astype(np.int64), value
 
 
@@ -120,7 +120,7 @@ def test_peers_are_those_known_by_then(drawn) -> None:
     for n in range(len(value)):
         peers = value[(session == session[n]) & (known <= known[n]) & np.isfinite(value)]
         np.testing.assert_allclose(means[n], peers.mean() if len(peers) >= 2 else np.nan, rtol=1e-12)
-        if np.isnan(value[n]) or len(peers) < 2:
+        if not np.isfinite(value[n]) or len(peers) < 2:
             assert np.isnan(ranks[n])
         else:
             place = rankdata(peers)[np.flatnonzero(peers == value[n])[0]]
