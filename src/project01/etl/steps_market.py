@@ -41,6 +41,90 @@ def keep_pair(state: FloatArray, at: int, window: int, own: float, market: float
     return state[at] != 0.0
 
 
+def pair_means(state: FloatArray, at: int, window: int) -> tuple[float, float]:
+    """Means of own and market over a full ring of pairs.
+
+    Here and below each sum has four parts: an addition takes four cycles, and would wait for the one before.
+    """
+    own_0 = own_1 = own_2 = own_3 = market_0 = market_1 = market_2 = market_3 = 0.0
+    even = window - window % 4
+    for place in range(at + 2, at + 2 + 2 * even, 8):
+        own_0 += state[place]
+        market_0 += state[place + 1]
+        own_1 += state[place + 2]
+        market_1 += state[place + 3]
+        own_2 += state[place + 4]
+        market_2 += state[place + 5]
+        own_3 += state[place + 6]
+        market_3 += state[place + 7]
+    for place in range(at + 2 + 2 * even, at + 2 + 2 * window, 2):
+        own_0 += state[place]
+        market_0 += state[place + 1]
+    return ((own_0 + own_1) + (own_2 + own_3)) / window, ((market_0 + market_1) + (market_2 + market_3)) / window
+
+
+def pair_products(
+    state: FloatArray, at: int, window: int, mean_own: float, mean_market: float
+) -> tuple[float, float, float]:
+    """Sums over a full ring of pairs, less their means: own times market, market squared, own squared."""
+    product_0 = product_1 = market_0 = market_1 = own_0 = own_1 = 0.0
+    even = window - window % 2
+    for place in range(at + 2, at + 2 + 2 * even, 4):
+        own, away = state[place] - mean_own, state[place + 1] - mean_market
+        product_0 += own * away
+        market_0 += away * away
+        own_0 += own * own
+        own, away = state[place + 2] - mean_own, state[place + 3] - mean_market
+        product_1 += own * away
+        market_1 += away * away
+        own_1 += own * own
+    if even < window:
+        own, away = state[at + 2 * window] - mean_own, state[at + 1 + 2 * window] - mean_market
+        product_0 += own * away
+        market_0 += away * away
+        own_0 += own * own
+    return product_0 + product_1, market_0 + market_1, own_0 + own_1
+
+
+def pair_residuals(state: FloatArray, at: int, window: int, line: tuple[float, float, float]) -> tuple[float, float]:
+    """Sums over a full ring of what is left of own: times the market's distance squared, and squared.
+
+    `line` is the mean of own, that of the market, and the slope.
+    """
+    mean_own, mean_market, slope = line
+    third_0 = third_1 = residual_0 = residual_1 = 0.0
+    even = window - window % 2
+    for place in range(at + 2, at + 2 + 2 * even, 4):
+        away = state[place + 1] - mean_market
+        left = state[place] - mean_own - slope * away
+        third_0 += left * away * away
+        residual_0 += left * left
+        away = state[place + 3] - mean_market
+        left = state[place + 2] - mean_own - slope * away
+        third_1 += left * away * away
+        residual_1 += left * left
+    if even < window:
+        away = state[at + 1 + 2 * window] - mean_market
+        left = state[at + 2 * window] - mean_own - slope * away
+        third_0 += left * away * away
+        residual_0 += left * left
+    return third_0 + third_1, residual_0 + residual_1
+
+
+def below_mean(state: FloatArray, at: int, window: int, mean: float) -> tuple[float, float, float]:
+    """How many pairs of a full ring have a market below its mean, and their sums of own and of market.
+
+    Without a branch: a processor guesses half of these wrong, and each wrong guess costs ten additions.
+    """
+    count = own = market = 0.0
+    for place in range(at + 2, at + 2 + 2 * window, 2):
+        below = state[place + 1] < mean
+        count += 1.0 if below else 0.0
+        own += state[place] if below else 0.0
+        market += state[place + 1] if below else 0.0
+    return count, own, market
+
+
 def downside_beta(state: FloatArray, at: int, window: int, own: float, market: float) -> float:
     """Slope of own returns on the market's over the sessions in which the market did worse than its mean.
 
@@ -48,28 +132,17 @@ def downside_beta(state: FloatArray, at: int, window: int, own: float, market: f
     """
     if not keep_pair(state, at, window, own, market):
         return math.nan
-    mean = 0.0
-    for place in range(window):
-        mean += state[at + 3 + 2 * place]
-    mean /= window
-    count = 0
-    total_own = total_market = 0.0
-    for place in range(window):
-        if state[at + 3 + 2 * place] < mean:
-            count += 1
-            total_own += state[at + 2 + 2 * place]
-            total_market += state[at + 3 + 2 * place]
-    if count < 3:
+    _, mean = pair_means(state, at, window)
+    count, total_own, total_market = below_mean(state, at, window, mean)
+    if count < 3.0:
         return math.nan
     mean_own = total_own / count
     mean_market = total_market / count
     product = spread = 0.0
-    for place in range(window):
-        away = state[at + 3 + 2 * place]
-        if away < mean:
-            away -= mean_market
-            product += away * (state[at + 2 + 2 * place] - mean_own)
-            spread += away * away
+    for place in range(at + 2, at + 2 + 2 * window, 2):
+        away = state[place + 1] - mean_market if state[place + 1] < mean else 0.0
+        product += away * (state[place] - mean_own)
+        spread += away * away
     return product / spread if spread > FLAT * mean_market * mean_market else math.nan
 
 
@@ -80,28 +153,12 @@ def coskewness(state: FloatArray, at: int, window: int, own: float, market: floa
     """
     if not keep_pair(state, at, window, own, market):
         return math.nan
-    mean_own = mean_market = 0.0
-    for place in range(window):
-        mean_own += state[at + 2 + 2 * place]
-        mean_market += state[at + 3 + 2 * place]
-    mean_own /= window
-    mean_market /= window
-    product = market_spread = own_spread = 0.0
-    for place in range(window):
-        own_away = state[at + 2 + 2 * place] - mean_own
-        away = state[at + 3 + 2 * place] - mean_market
-        product += own_away * away
-        market_spread += away * away
-        own_spread += own_away * own_away
+    mean_own, mean_market = pair_means(state, at, window)
+    product, market_spread, own_spread = pair_products(state, at, window, mean_own, mean_market)
     if market_spread <= FLAT * window * mean_market * mean_market:
         return math.nan
     slope = product / market_spread
-    third = residual = 0.0
-    for place in range(window):
-        away = state[at + 3 + 2 * place] - mean_market
-        left = state[at + 2 + 2 * place] - mean_own - slope * away
-        third += left * away * away
-        residual += left * left
+    third, residual = pair_residuals(state, at, window, (mean_own, mean_market, slope))
     if residual <= FLAT * own_spread:
         return math.nan
     return third / window / (math.sqrt(residual / window) * (market_spread / window))
@@ -114,17 +171,8 @@ def residual_return(state: FloatArray, at: int, window: int, recent: int, own: f
     """
     if not keep_pair(state, at, window, own, market):
         return math.nan
-    mean_own = mean_market = 0.0
-    for place in range(window):
-        mean_own += state[at + 2 + 2 * place]
-        mean_market += state[at + 3 + 2 * place]
-    mean_own /= window
-    mean_market /= window
-    product = spread = 0.0
-    for place in range(window):
-        away = state[at + 3 + 2 * place] - mean_market
-        product += away * (state[at + 2 + 2 * place] - mean_own)
-        spread += away * away
+    mean_own, mean_market = pair_means(state, at, window)
+    product, spread, _ = pair_products(state, at, window, mean_own, mean_market)
     if spread <= FLAT * window * mean_market * mean_market:
         return math.nan
     slope = product / spread
