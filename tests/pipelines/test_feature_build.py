@@ -13,6 +13,7 @@ from project01.domain import BARS, CORPORATE_ACTIONS
 from project01.etl import build, compute_features, feature_set, prepare_bars, usable
 from project01.ingest import INDEX_SOURCE
 from project01.lake import Lake
+from project01.pipelines import feature_build
 from project01.pipelines.feature_build import FEATURES, STATES, build_table
 from project01.pipelines.market import MarketData, read_market
 
@@ -111,12 +112,14 @@ def test_killed_between_its_two_commits_it_repairs_itself(
 ) -> None:
     lake = Lake(tmp_path)
     build_table(lake, market_until(SESSIONS[300]), FEATURES_BUILT, threads=1)
-    real = Lake.replace_in_parts if killed_at == "states" else Lake.append
 
-    def killed(self: Lake, *arguments: object, **named: object) -> int:
+    def killed(*arguments: object, **named: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Lake, real.__name__, killed)
+    if killed_at == "states":
+        monkeypatch.setattr(feature_build, "replace_by_files", killed)
+    else:
+        monkeypatch.setattr(Lake, "append", killed)
     with pytest.raises(KeyboardInterrupt):
         build_table(lake, market_until(SESSIONS[310]), FEATURES_BUILT, threads=1)
     monkeypatch.undo()

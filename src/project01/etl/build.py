@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from project01.domain import FloatArray, InputError
 from project01.etl.across import Slices
 from project01.etl.context import Context, Inputs, given_values
-from project01.etl.engine import KEYS, advance, check_bars, definitions
+from project01.etl.engine import KEYS, advance, check_bars, columns_of, definitions
 from project01.etl.feature import Feature
 from project01.etl.fuse import kernel_for
 from project01.etl.inputs import SESSION_INPUTS
@@ -115,7 +115,7 @@ class FeatureBuild:
             found |= {name: column[done : done + rows.height] for name, column in compared.items()}
             done += rows.height
             self.states |= dict(zip(self._symbols[first:last], states, strict=True))
-            yield rows.select(KEYS).with_columns(pl.Series(f.name, found[f.name]) for f in self._features)
+            yield rows.select(KEYS).hstack(columns_of({f.name: found[f.name] for f in self._features}))
 
     def _edges(self) -> Iterator[tuple[int, int]]:
         cuts = np.searchsorted(self._starts, np.arange(0, self._starts[-1], ROWS_A_BLOCK), side="left")

@@ -1,11 +1,12 @@
 """From prepared bars to a table of features: one pass of compiled steps, then ranks across each session."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from project01.domain import FloatArray, InputError, SchemaError
@@ -16,6 +17,7 @@ from project01.etl.context import Context, Inputs, bar_inputs
 from project01.etl.feature import Feature
 from project01.etl.fuse import Fused, kernel_for
 
+RUNS_A_THREAD = 4
 KEYS = ("symbol", "session", "event_time", "knowledge_time")
 
 
@@ -51,7 +53,12 @@ def compute_features(
     found = dict(zip(wanted, values, strict=True))
     slices = Slices(bars, context.industries if context else None)
     found |= {feature.name: slices.compare(feature, found[feature.inputs[0]]) for feature in ranks}
-    return bars.select(KEYS).with_columns(pl.Series(feature.name, found[feature.name]) for feature in features)
+    return bars.select(KEYS).hstack(columns_of({feature.name: found[feature.name] for feature in features}))
+
+
+def columns_of(values: Mapping[str, NDArray[np.float32]]) -> pl.DataFrame:
+    """Columns that share the memory of the arrays: Polars would copy them, at the price of several features each."""
+    return pl.DataFrame(pa.table({name: pa.array(column) for name, column in values.items()}))
 
 
 def check_bars(bars: pl.DataFrame) -> None:
@@ -121,9 +128,11 @@ def advance(
     """
     plan = kernel.plan(inputs.names, names)
     out = np.empty((len(names), inputs.matrix.shape[1]), dtype=np.float32)
-    # Instruments are cut into runs of about equal rows; each run writes rows of its own.
-    cuts = np.searchsorted(starts, np.linspace(0, starts[-1], threads + 1)[1:-1])
-    edges = [0, *(int(cut) for cut in cuts), len(starts) - 1]
+    # Instruments are cut into runs of about equal rows; each run writes rows of its own. More runs than threads, since
+    # another thread may write the block before on one of the cores.
+    runs_wanted = 1 if threads == 1 else RUNS_A_THREAD * threads
+    cuts = np.searchsorted(starts, np.linspace(0, starts[-1], runs_wanted + 1)[1:-1])
+    edges = np.unique([0, *(int(cut) for cut in cuts), len(starts) - 1]).tolist()
     with ThreadPoolExecutor(threads) as pool:
         runs = [
             pool.submit(plan.advance, starts, first, last, inputs.matrix, states, out)

@@ -8,6 +8,7 @@ from project01.lake.data_files import (
     append_files,
     data_files,
     ready_for_files,
+    replace_by_files,
     replace_with_files,
     written_file,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "exchange",
     "landing_batch",
     "ready_for_files",
+    "replace_by_files",
     "replace_with_files",
     "written_file",
 ]

@@ -6,7 +6,7 @@ stale handles delta-rs refuses one; it reopens and looks again.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -144,7 +144,7 @@ def commit_append(handle: DeltaTable, rows: pl.DataFrame, schema: pa.Schema, pro
     """Adds rows through `handle`; the version that holds them."""
     write_deltalake(
         handle,
-        _stream((rows,), schema),
+        _stream(rows, schema),
         mode="append",
         commit_properties=properties,
         writer_properties=_encodings(schema),
@@ -152,14 +152,11 @@ def commit_append(handle: DeltaTable, rows: pl.DataFrame, schema: pa.Schema, pro
     return handle.version()
 
 
-def commit_replace(handle: DeltaTable, parts: Iterable[pl.DataFrame], schema: pa.Schema) -> int:
-    """Replaces all rows, and the schema, in one commit that fails if any other came in between.
-
-    Parts are taken one by one as they are written, so that a table may be larger than memory.
-    """
+def commit_replace(handle: DeltaTable, rows: pl.DataFrame, schema: pa.Schema) -> int:
+    """Replaces all rows, and the schema, in one commit that fails if any other came in between."""
     write_deltalake(
         handle,
-        _stream(parts, schema),
+        _stream(rows, schema),
         mode="overwrite",
         schema_mode="overwrite",
         commit_properties=strict_commit(),
@@ -248,22 +245,26 @@ def check_key(handle: DeltaTable, spec: TableSpec) -> None:
         )
 
 
-def _encodings(schema: pa.Schema) -> WriterProperties:
-    """Features hardly ever repeat a value: to look for repeats took five sixths of the time of writing them.
+def noted_columns(schema: pa.Schema) -> list[str]:
+    """Columns whose repeats and whose smallest and largest values are worth noting in a file.
 
-    Nobody looks for rows by the range of a feature either, so their smallest and largest values are not kept.
+    Features and packed bytes hardly ever repeat: to look for repeats took five sixths of the time of writing them.
+    Nobody looks for rows by their range either.
     """
+    return [field.name for field in schema if not (pa.types.is_float32(field.type) or pa.types.is_binary(field.type))]
+
+
+def _encodings(schema: pa.Schema) -> WriterProperties:
     bare = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
-    plain = {field.name: bare for field in schema if pa.types.is_float32(field.type)}
+    plain = dict.fromkeys(set(schema.names) - set(noted_columns(schema)), bare)
     return WriterProperties(compression="SNAPPY", column_properties=plain or None)
 
 
-def _stream(parts: Iterable[pl.DataFrame], schema: pa.Schema) -> pa.RecordBatchReader:
+def _stream(rows: pl.DataFrame, schema: pa.Schema) -> pa.RecordBatchReader:
     # In slices: Arrow's plain strings hold 2 GiB a batch at most, and memory stays flat.
     def batches() -> Iterator[pa.RecordBatch]:
-        for rows in parts:
-            for part in rows.iter_slices(_ROWS_A_BATCH):
-                yield from part.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema).to_batches()
+        for part in rows.iter_slices(_ROWS_A_BATCH):
+            yield from part.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema).to_batches()
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 

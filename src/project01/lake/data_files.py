@@ -34,6 +34,9 @@ from project01.lake.faults import told_clearly
 from project01.lake.lake import Lake
 from project01.lake.spark_files import TableFile
 
+# Before compression: files are read whole or by row groups, and each costs a request on S3.
+BYTES_A_FILE = 1 << 28
+
 
 @dataclass(frozen=True)
 class TableFiles:
@@ -128,6 +131,39 @@ def written_file(
             if rows.height:
                 file.write(rows)
     return None if file.path is None else DataFile(file.path, file.size_bytes, file.stats, file.rows)
+
+
+def replace_by_files(lake: Lake, spec: TableSpec, parts: Iterable[pl.DataFrame], indexed: Sequence[str]) -> int:
+    """As `Lake.replace`, for more rows than memory holds, and known to fit the table: they are not gone over again.
+
+    Args:
+        lake: holds the table.
+        spec: the table.
+        parts: taken once, each written as it comes; rows within and over the parts in the order of the key.
+        indexed: columns that statistics are kept of.
+    Returns:
+        The version of the table that holds the rows.
+    Raises:
+        SchemaError: the table has another key.
+        LakeError: the storage failed; the table is as before.
+    """
+    ready_for_files(lake, spec)
+    address, coming = lake.location.address(spec.name), iter(parts)
+    files: list[DataFile] = []
+    with told_clearly(f"Writing table {spec.name}", lake.location):
+        while (file := written_file(address, lake.location.options, spec, _one_file(coming), indexed)) is not None:
+            files.append(file)
+    return replace_with_files(lake, spec, files)
+
+
+def _one_file(parts: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The next parts, until they fill a file."""
+    held = 0.0
+    for part in parts:
+        yield part
+        held += part.estimated_size()
+        if held >= BYTES_A_FILE:
+            return
 
 
 def replace_with_files(lake: Lake, spec: TableSpec, files: Sequence[DataFile]) -> int:

@@ -1,6 +1,6 @@
 """The lake: Delta tables in a folder or on S3, read as they were known at a time."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,31 +160,9 @@ class Lake:
         def attempt() -> int:
             handle = open_or_create(self.location, spec)
             check_key(handle, spec)
-            return commit_replace(handle, (frame,), spec.schema)
+            return commit_replace(handle, frame, spec.schema)
 
         with told_clearly(f"Replacing table {spec.name} by {frame.height} rows", self.location):
-            return until_committed(spec.name, attempt)
-
-    def replace_in_parts(self, spec: TableSpec, parts: Callable[[], Iterable[pl.DataFrame]]) -> int:
-        """As `replace`, for more rows than memory holds: parts are made, checked and written one after the other.
-
-        Args:
-            spec: the table.
-            parts: makes the parts anew each time it is called, since a lost race to commit begins again; rows within
-                and over the parts in the order of the key.
-        Returns:
-            The version of the table that holds the rows.
-        Raises:
-            SchemaError: a part does not fit the spec, or the table has another key.
-            LakeError: the storage failed; the table is as before.
-        """
-
-        def attempt() -> int:
-            handle = open_or_create(self.location, spec)
-            check_key(handle, spec)
-            return commit_replace(handle, (self.prepared(spec, part) for part in parts()), spec.schema)
-
-        with told_clearly(f"Replacing table {spec.name}", self.location):
             return until_committed(spec.name, attempt)
 
     def read(

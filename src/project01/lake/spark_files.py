@@ -22,6 +22,7 @@ from pyarrow.fs import PyFileSystem
 
 from project01.bus import Message
 from project01.domain import raw_table
+from project01.lake.commits import noted_columns
 from project01.lake.landing import landing_batch
 
 # The columns a task is given: those of Spark's Kafka source under its names.
@@ -138,12 +139,15 @@ class TableFile:
     def write(self, rows: pl.DataFrame) -> None:
         """Add rows that fit the schema."""
         if self._writer is None:
-            self.path = f"part-{uuid.uuid4()}-spark.snappy.parquet"
+            self.path = f"part-{uuid.uuid4()}.snappy.parquet"
+            noted = noted_columns(self._schema)
             self._writer = pq.ParquetWriter(
                 self.path,
                 self._schema,
                 filesystem=self._files(),
                 compression="snappy",
+                use_dictionary=noted,
+                write_statistics=noted,
                 metadata_collector=self._footers,
             )
         # Arrow's plain strings hold 2 GiB a batch; Spark hands out far less at once.

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from project01.domain import TIMESTAMP, TableSpec
 from project01.etl import Feature, FeatureBuild, KeptStates
-from project01.lake import Lake
+from project01.lake import Lake, replace_by_files
 from project01.pipelines.market import MarketData
 
 FEATURES = "features"
+# Columns of the feature table that statistics are kept of.
+INDEXED = ("symbol", "session", "event_time", "knowledge_time")
 
 # Where each instrument's step functions stand after its last bar in the feature table.
 STATES = TableSpec(
@@ -75,6 +78,7 @@ class Content:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._columns = {name: hashlib.sha256() for name in ("symbol", "event_time", "knowledge_time", *names)}
+        self._values, self._missing = np.empty(0, dtype=np.float32), np.empty(0, dtype=np.bool_)
         self.rows = 0
 
     def add(self, block: pl.DataFrame) -> None:
@@ -83,12 +87,19 @@ class Content:
         for name, found in self._columns.items():
             column = block[name]
             if column.dtype == pl.Float32:
-                values = column.to_numpy()
-                found.update(np.where(np.isnan(values), np.float32(np.nan), values).data)
+                found.update(self._with_one_nan(column.to_numpy()).data)
             elif column.dtype == pl.String:
                 found.update("\n".join([*column.to_list(), ""]).encode())
             else:
                 found.update(np.ascontiguousarray(column.to_physical().to_numpy()).data)
+
+    def _with_one_nan(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A copy whose missing values have the same bits; it stands until the next one is asked for."""
+        if len(self._values) != len(values):
+            self._values, self._missing = np.empty_like(values), np.empty(len(values), dtype=np.bool_)
+        np.copyto(self._values, values)
+        np.copyto(self._values, np.float32(np.nan), where=np.isnan(values, out=self._missing))
+        return self._values
 
     def hexdigest(self) -> str:
         """The digest of all rows so far."""
@@ -123,8 +134,8 @@ def build_table(
     content = Content([feature.name for feature in features])
     total = market.bars.height - (sum(kept.states.rows.values()) if kept else 0)
 
-    def told() -> Iterator[pl.DataFrame]:
-        for block in build.blocks():
+    def told(blocks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        for block in blocks:
             content.add(block)
             if on_rows is not None:
                 on_rows(content.rows, total)
@@ -132,17 +143,10 @@ def build_table(
 
     spec = features_spec([feature.name for feature in features])
     if kept is None:
-
-        def parts() -> Iterator[pl.DataFrame]:
-            # A lost race to commit begins again.
-            nonlocal content
-            content = Content([feature.name for feature in features])
-            yield from _one_ahead(told())
-
-        lake.replace_in_parts(spec, parts)
+        replace_by_files(lake, spec, told(_one_ahead(build.blocks())), INDEXED)
         digest = content.hexdigest()
     else:
-        new = pl.concat(list(told()))
+        new = pl.concat(list(told(build.blocks())))
         if new.height:
             lake.append(spec, new)
         digest = hashlib.sha256(f"{kept.content} {content.hexdigest()}".encode()).hexdigest()
@@ -155,7 +159,7 @@ def build_table(
 
 
 def _one_ahead(blocks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """The same blocks; the next one is computed while the present one is written."""
+    """The same blocks; the next one is computed while the present one is gone over and written."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, blocks, None)
         while (block := coming.result()) is not None:
@@ -253,7 +257,7 @@ def keep_states(
                 ]
             )
 
-    lake.replace_in_parts(STATES, parts)
+    replace_by_files(lake, STATES, parts(), STATES.key)
 
 
 def _columns(names: Sequence[str]) -> str:

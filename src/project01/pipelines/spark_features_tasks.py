@@ -26,12 +26,11 @@ from project01.etl import (
 )
 from project01.ingest import INDEX_SOURCE
 from project01.lake import DataFile, TableFiles, written_file
-from project01.pipelines.feature_build import Content, features_spec
+from project01.pipelines.feature_build import INDEXED, Content, features_spec
 from project01.pipelines.ingest import DAILY
 from project01.pipelines.market import first_published
 
 PRICES = ("open", "high", "low", "close", "adj_close", "volume", "vwap")
-INDEXED = ("symbol", "session", "event_time", "knowledge_time")
 PLACE = "place"
 # What tasks hand to each other, as Spark writes schemas. Rows travel packed, many to one of Spark's: it would else turn
 # each value into one of Java's and back at every step. `place` is the number of a block of whole instruments, or of a
