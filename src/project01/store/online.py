@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +32,7 @@ _UPSERT = f"""INSERT INTO "{{table}}" (entity_key, row) VALUES (?, ?)
     WHERE substr(excluded.row, 1, {CLOCKS_SIZE}) >= substr(row, 1, {CLOCKS_SIZE})"""  # noqa: S608
 # One statement for all views: a seventh of the time that one for each takes.
 _SELECT = """WITH asked (place, entity_key) AS (VALUES {keys})
-    SELECT {rows} FROM asked {joins} ORDER BY place"""
+    SELECT place, {rows} FROM asked {joins}"""
 _REACH = """INSERT INTO reached (view, us) VALUES (?, ?)
     ON CONFLICT (view) DO UPDATE SET us = max(us, excluded.us)"""
 
@@ -146,7 +147,11 @@ def _rows(connection: sqlite3.Connection, tables: Sequence[str], keys: Sequence[
         for start in range(0, len(keys), _KEYS_A_QUERY):
             part = keys[start : start + _KEYS_A_QUERY]
             read = connection.execute(_select(views, len(part)), part).fetchall()
-            for number, column in enumerate(zip(*read, strict=True), start=first):
+            # SQLite goes through the keys as they stand, but does not promise it; to let it sort costs a sixth more.
+            places, *columns = zip(*read, strict=True)
+            if list(places) != list(range(len(part))):
+                _, *columns = zip(*sorted(read, key=itemgetter(0)), strict=True)
+            for number, column in enumerate(columns, start=first):
                 found[number] += column
     return found
 

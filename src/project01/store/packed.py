@@ -145,7 +145,9 @@ def decode_alike(layout: Layout, rows: Sequence[bytes | None]) -> tuple[Array, A
     """
     if not layout.is_fixed:
         return None
-    filled = [row or layout.blank for row in rows]
+    filled = [row for row in rows if row is not None]
+    if len(filled) < len(rows):
+        filled = [row or layout.blank for row in rows]
     if set(map(len, filled)) - {layout.dtype.itemsize}:
         return None
     array = decode(layout, filled)
