@@ -1,5 +1,7 @@
 """The compiled function on disk: written once, found again, rebuilt when a definition changes."""
 
+import ast
+import builtins
 import os
 import subprocess
 import sys
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from project01.domain import InputError
-from project01.etl import Feature, feature_digest, feature_set, steps
+from project01.etl import Feature, catalogue, feature_digest, feature_set, steps
 from project01.etl.fuse import CACHE_VARIABLE, cache_folder, kernel_for
 from project01.etl.kernel_source import source_of
 
@@ -118,3 +120,14 @@ def test_a_spoiled_file_is_written_again(tmp_path: Path) -> None:
     first, _ = result(process(tmp_path))
     next(tmp_path.glob("*.py")).write_text("raise SystemExit('spoiled')")
     assert result(process(tmp_path))[0] == first
+
+
+def test_a_feature_alone_brings_all_that_its_step_calls() -> None:
+    """A set has modules that another of its features brought. One feature of each module, which comes whole."""
+    alone = {feature.step.__module__: feature for feature in catalogue() if feature.step is not None}
+    assert len(alone) > 10
+    for feature in alone.values():
+        tree = ast.parse(source_of([feature]).text)
+        defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+        assert called - defined - set(dir(builtins)) == set(), feature.name

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from types import ModuleType
 from typing import NamedTuple
@@ -127,6 +128,7 @@ KNOWN_READS = 32
 SIGNATURE = "void(i8[::1], i8, i8, f8[::1], i8[::1], i8, f8[:, ::1], i8[::1], i8, f4[::1], i8[::1], i8)"
 
 
+@cache
 def _functions_of(module: ModuleType) -> dict[str, str]:
     """Source text of each function of a module, in order."""
     text = inspect.getsource(module)
@@ -137,6 +139,12 @@ def _functions_of(module: ModuleType) -> dict[str, str]:
             kind = "called" if seldom.__name__ in marks else "compiled"
             found[node.name] = f"@{kind}\n{ast.get_source_segment(text, node)}"
     return found
+
+
+def _built_on(module: ModuleType) -> list[ModuleType]:
+    """Modules of steps whose functions this one calls."""
+    names = (value.__module__ for value in vars(module).values() if inspect.isfunction(value))
+    return [sys.modules[name] for name in dict.fromkeys(names) if name.startswith(steps.__name__)]
 
 
 def _constants_of(module: ModuleType) -> list[str]:
@@ -286,6 +294,9 @@ def _steps_of(features: Sequence[Feature]) -> list[str]:
     own = [sys.modules[feature.step.__module__] for feature in features if feature.step is not None]
     shared = [steps_window] if any(feature.columns for feature in features) else []
     modules = list(dict.fromkeys([steps, *shared, *own]))
+    for module in modules:
+        # A module of steps may build on another that none of these features has its own step in.
+        modules += [found for found in _built_on(module) if found not in modules]
     lines: list[str] = []
     known: dict[str, str] = {}
     for module in modules:
