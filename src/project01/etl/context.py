@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import polars as pl
@@ -223,6 +223,7 @@ def _index_return(bars: pl.DataFrame, market: pl.DataFrame) -> FloatArray:
     return floats(joined.select(pl.when(comparable).then("move").alias("move"))["move"])
 
 
+@cache
 def _months() -> pl.DataFrame:
     """Weekday, place in the month and sessions left in it, all known years ahead from the exchange's calendar."""
     sessions = trading_calendar().as_frame().select("session")
