@@ -9,13 +9,15 @@ from tests.effort import rest_slow
 from tests.etl.leaky_features import LEAKY, Leaky, as_decided, first_versions, valued
 from typer.testing import CliRunner
 
+from project01.backtest import Signal
 from project01.domain import InputError
 from project01.evaluate import Layer, audit_layer, cut_times
 from project01.models import POINT_MODELS
-from project01.pipelines import SilentProgress, audit
+from project01.pipelines import SilentProgress, audit, backtest
 from project01.pipelines.features import selected
 from project01.pipelines.lookahead_chain import LAYERS, AuditedChain, checked_layers
-from project01.pipelines.lookahead_trading import CONSTRUCTIONS
+from project01.pipelines.lookahead_layers import market_of
+from project01.pipelines.lookahead_trading import CONSTRUCTIONS, forecast_table, portfolio_layer
 from project01.pipelines.lookahead_world import simulated_tables
 from project01.pipelines.planted_leaks import planted_tables
 from project01.pipelines.planted_leaks_trading import PLANTED
@@ -124,6 +126,21 @@ def test_no_construction_and_no_book_is_flagged(chain: AuditedChain, name: str) 
     assert flagged(layer, 3) == []
     if name == "portfolio":
         assert set(layer.compute(layer.tables, np.datetime64("now"))) == set(CONSTRUCTIONS)
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_a_leak_in_the_signal_of_the_backtest_step_is_caught(later: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    bars = market_of({"bars": planted_tables()["bars"]}).bars
+    mean = pl.col("close") % 1.0  # any score
+    made = bars.select("symbol", as_of="knowledge_time", mean=mean, q05=mean - 1.0, q95=mean + 1.0)
+    construction = {name: CONSTRUCTIONS[name] for name in ("top quantile, overlapping",)}
+
+    def planted(sessions: np.ndarray, names: tuple[str, ...], values: np.ndarray, spread: np.ndarray) -> Signal:
+        return Signal(sessions, names, np.vstack([values[later:], values[:later]]), spread)
+
+    monkeypatch.setattr(backtest, "Signal", planted)
+    found = flagged(portfolio_layer(bars, forecast_table(made, bars), construction), 8)
+    assert bool(found) == bool(later)
 
 
 def test_unknown_layers_are_refused() -> None:

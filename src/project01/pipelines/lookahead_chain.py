@@ -30,7 +30,7 @@ from project01.pipelines.lookahead_trading import (
     market_of_bars,
     model_layer,
     portfolio_layer,
-    signal_of,
+    traded_signal,
     training_tables,
     weights_of,
 )
@@ -143,7 +143,7 @@ class AuditedChain:
     @cached_property
     def _targets(self) -> pl.DataFrame:
         market = market_of_bars(self._traded_bars)
-        signal = signal_of(self._forecasts, market)
+        signal = traded_signal(self._forecasts, market)
         if signal is None:
             raise NotEnoughDataError("No forecast falls on a session with bars; nothing can be traded.")
         made = CONSTRUCTIONS[CONSTRUCTION](signal, market)
@@ -180,7 +180,7 @@ class AuditedChain:
 
     def _decided(self, bars: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
         market = market_of_bars(bars)
-        signal = signal_of(forecasts, market)
+        signal = traded_signal(forecasts, market)
         if signal is None:
             return self._targets.clear()
         return weights_of(CONSTRUCTIONS[CONSTRUCTION](signal, market), bars).rename({"as_of": "knowledge_time"})

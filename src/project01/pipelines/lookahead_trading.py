@@ -23,9 +23,10 @@ from project01.backtest import (
     retail_costs,
     run_backtest,
 )
-from project01.domain import FORECAST_SCHEMA, FeatureFrame, NotEnoughDataError, TrainingSet
+from project01.domain import FORECAST_SCHEMA, FeatureFrame, NotEnoughDataError, TrainingSet, trading_calendar
 from project01.evaluate import Change, Layer, Outputs, Tables, WalkForward
 from project01.models import ConformalForecaster, make_forecaster, walk_forward
+from project01.pipelines.backtest import signal_of
 from project01.pipelines.instants import END_OF_TIME
 
 Construction = Callable[[Signal, Market], TargetWeights]
@@ -106,22 +107,22 @@ def forecast_table(forecasts: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
     """Forecasts with the session they were made in, as the portfolio reads them."""
     sessions = bars.select("symbol", "session", as_of="knowledge_time")
     return forecasts.join(sessions, on=["symbol", "as_of"]).select(
-        "symbol", "session", "mean", pl.col("as_of").alias("knowledge_time")
+        "symbol", "session", "as_of", "mean", "q05", "q95", pl.col("as_of").alias("knowledge_time")
     )
 
 
-def signal_of(forecasts: pl.DataFrame, market: Market) -> Signal | None:
-    """Scores of every session from the first forecast to the last; None where there are none."""
+def traded_signal(forecasts: pl.DataFrame, market: Market) -> Signal | None:
+    """What the backtest step trades on, by its own `signal_of`; None where there is nothing to trade.
+
+    Args:
+        forecasts: as `forecast_table` makes them. A forecast counts as it was first made; one of a name or a session
+            that the market has no bars for is left out, since bars and forecasts are changed apart.
+        market: to trade in.
+    """
     days = pl.Series("session", market.sessions).cast(pl.Date)
     first = forecasts.sort("knowledge_time").unique(["symbol", "session"], keep="first", maintain_order=True)
     rows = first.filter(pl.col("symbol").is_in(market.symbols), pl.col("session").is_in(days.implode()))
-    if rows.is_empty():
-        return None
-    day = market.index_of(rows["session"].to_numpy().astype("datetime64[D]"))
-    names, column = np.unique(rows["symbol"].to_numpy().astype(str), return_inverse=True)
-    values = np.full((int(day.max() - day.min()) + 1, len(names)), np.nan)
-    values[day - day.min(), column] = rows["mean"].to_numpy()
-    return Signal(market.sessions[day.min() : day.max() + 1], tuple(str(name) for name in names), values)
+    return None if rows.is_empty() else signal_of(rows, trading_calendar(), market)
 
 
 def closes_of(bars: pl.DataFrame) -> pl.DataFrame:
@@ -152,7 +153,7 @@ def portfolio_layer(
 
     def compute(tables: Tables, _: np.datetime64) -> Outputs:
         market = market_of_bars(tables["bars"])
-        signal = signal_of(tables["forecasts"], market)
+        signal = traded_signal(tables["forecasts"], market)
         if signal is None:
             none = pl.DataFrame(schema={"symbol": pl.String, "as_of": pl.Datetime("us", "UTC")})
             return dict.fromkeys(constructions, none)
