@@ -211,6 +211,13 @@ def test_a_book_too_large_for_cents_stops_with_an_error(make_market, make_target
         run_backtest(market, make_targets(market, {0: [1.0]}), [], initial_cash=1e9)
 
 
+def test_a_session_that_trades_more_than_doubles_count_stops_with_an_error(make_market, make_targets):
+    market = make_market(close=[[1.0, 1.0]] * 2, fill=[[NAN, NAN], [1e9, 1e9]])
+    # 500,000 shares bought and sold at a price of 1e9: 5e16 cents each way, though equity comes back to 1e6.
+    with pytest.raises(DataError, match="2015-01-06, or its trades"):
+        run_backtest(market, make_targets(market, {0: [0.5, -0.5]}), [], initial_cash=1e6)
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [

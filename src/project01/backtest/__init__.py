@@ -15,7 +15,7 @@ from project01.backtest.costs import (
 )
 from project01.backtest.covariance import ledoit_wolf_covariance, trailing_betas
 from project01.backtest.engine import Execution, run_backtest
-from project01.backtest.ledger import CostTerms
+from project01.backtest.ledger_tables import CostTerms
 from project01.backtest.limits import Limits
 from project01.backtest.market import Market, index_market, market_from_bars
 from project01.backtest.optimised import (

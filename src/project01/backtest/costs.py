@@ -10,7 +10,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from project01.backtest.ledger import NO_CAP_BPS, CostTerms, charge
+from project01.backtest.ledger_orders import charge
+from project01.backtest.ledger_tables import NO_CAP_BPS, CostTerms
 from project01.domain import FloatArray, InputError
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from project01.backtest.costs import CostModel, terms_table
-from project01.backtest.ledger import DAY, MAX_CENTS, TRADE, Book, Desk, Plan, Rules, Tape, run_ledger
+from project01.backtest.ledger import run_ledger
+from project01.backtest.ledger_tables import DAY, MAX_CENTS, MAX_GROSS_CENTS, Book, Desk, Plan, Rules, Tape
 from project01.backtest.market import Market
 from project01.backtest.result import BacktestResult, build_result
 from project01.backtest.targets import TargetWeights
@@ -114,7 +115,7 @@ def run_backtest(
         execution: how orders meet the market.
     Raises:
         InputError: arguments out of range, or targets that do not fit the market.
-        DataError: the book grew beyond 90 billion USD.
+        DataError: the book grew beyond 90 billion USD, or one session's trades or positions beyond 90 trillion.
     """
     joined = align(market, targets)
     tape, book = simulate(joined, costs, initial_cash, delay_bars, execution)
@@ -143,36 +144,55 @@ def simulate(
     )
     grids = (market.fill_price, market.close, np.empty((0, 0)) if market.volume is None else market.volume)
     fill_price, close, volume = (np.ascontiguousarray(grid[joined.first :], dtype=np.float64) for grid in grids)
-    plan = Plan(fill_price, close, volume, joined.decision, joined.weights, joined.column, terms)
-    stopped = run_ledger(plan, np.int64(round(initial_cash * 100)), rules, book, desk, tape)
+    bits = joined.weights.view(np.int64)
+    plan = Plan(fill_price, close, volume, joined.decision, joined.weights, bits, joined.column, terms)
+    stopped = run_ledger(plan, float(round(initial_cash * 100)), rules, book, desk, tape)
     if stopped >= 0:
         raise DataError(
-            f"Equity left +-{MAX_CENTS / 100:g} USD on {market.sessions[joined.first + stopped]}, more than the "
-            "ledger can hold to the cent. Look for a wrong price around that session, or start with less cash."
+            f"Equity left +-{MAX_CENTS / 100:g} USD on {market.sessions[joined.first + stopped]}, or its trades or "
+            f"positions {MAX_GROSS_CENTS / 100:g}, more than the ledger can hold to the cent. Look for a wrong price "
+            "around that session, or start with less cash."
         )
     return tape, book
 
 
 def _empty_book(names: int) -> Book:
     mark, marked = np.full(names, np.nan), np.full(names, -1, dtype=np.int64)
-    quantity, missing = np.zeros(names, dtype=np.int64), np.zeros(names, dtype=np.int64)
-    held, holding = np.zeros(names, dtype=np.uint64), np.zeros(1, dtype=np.uint64)
-    return Book(quantity, mark, marked, missing, held, holding)
+    held, holding = np.zeros(names + 1, dtype=np.uint64), np.zeros(2, dtype=np.uint64)
+    return Book(np.zeros(names), mark, marked, np.zeros(names, dtype=np.int64), held, holding)
 
 
 def _empty_desk(slots: int, names: int, parts: int) -> Desk:
-    found, target = np.empty(names, dtype=np.uint64), np.zeros((slots, names), dtype=np.int64)
-    order, opening = np.empty(names, dtype=np.int64), np.empty(names, dtype=np.int64)
-    return Desk(found, order, opening, target, rate=np.empty(parts))
+    # On each side of the middle one place more than there are names, where an order of nothing may be written.
+    room = 2 * (names + 1)
+    order, after, quantity, price, value, outlay = np.empty((6, room))
+    return Desk(
+        name=np.empty(room, dtype=np.uint64),
+        order=order,
+        after=after,
+        quantity=quantity,
+        price=price,
+        reason=np.empty(room, dtype=np.int8),
+        value=value,
+        outlay=outlay,
+        cost=np.empty((parts, room)),
+        want=np.zeros(names),
+        wanted=np.empty((slots, names + 1), dtype=np.uint64),
+        target=np.empty((slots, names + 1)),
+        wants=np.zeros(slots, dtype=np.uint64),
+        rate=np.empty(parts),
+    )
 
 
 def _empty_tape(sessions: int, names: int, parts: int) -> Tape:
-    # Room for an order of every name in every session; pages never written to take no memory.
-    room = sessions * names
+    # Room for an order of every name in every session, and one; pages never written to take no memory.
+    room = sessions * names + 1
     return Tape(
         written=np.zeros(2, dtype=np.int64),
-        trades=np.empty(room, dtype=TRADE),
-        trade_cost=np.empty((room, parts), dtype=np.int64),
+        name=np.empty(room, dtype=np.int32),
+        reason=np.empty(room, dtype=np.int8),
+        quantity=np.empty(room),
+        price=np.empty(room),
         refused=np.empty((2 * room, 3), dtype=np.int32),
         days=np.zeros(sessions, dtype=DAY),
         day_cost=np.zeros((sessions, parts), dtype=np.int64),

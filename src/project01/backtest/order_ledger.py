@@ -87,7 +87,7 @@ def _part(quantity, scale):  # type: ignore[no-untyped-def]
 
 @inner
 def _fee(terms, part, quantity, value):  # type: ignore[no-untyped-def]
-    """Cents; the formula of `project01.backtest.ledger.charge`, then side and most, see there and `Plan.terms`."""
+    """Cents; the formula of `ledger_orders.charge`, then side and most, see there and `Plan.terms`."""
     if quantity == 0 or (quantity > 0 and terms[part, 7] == 0.0) or (quantity < 0 and terms[part, 8] == 0.0):
         return np.int64(0)
     micro_shares, cents = float(abs(quantity)), float(abs(value))

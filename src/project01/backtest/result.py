@@ -9,7 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from project01.backtest.costs import CostModel
-from project01.backtest.ledger import CUT_TO_CASH, CUT_TO_VOLUME, Book, Tape
+from project01.backtest.ledger_orders import charge
+from project01.backtest.ledger_tables import CUT_TO_CASH, CUT_TO_VOLUME, Book, CostTerms, Tape
 from project01.backtest.market import FillKind, Market
 from project01.domain import FloatArray
 
@@ -24,12 +25,14 @@ class Written:
     Attributes:
         symbols: the market's names, which the tape numbers.
         tape: only the rows that were written.
+        costs: what the tape's trades were charged by.
         book: what is held after the last session.
         last_close: shape (N,), closes of the last session, NaN: no bar.
     """
 
     symbols: tuple[str, ...]
     tape: Tape
+    costs: tuple[CostTerms, ...]
     book: Book
     last_close: FloatArray
 
@@ -134,8 +137,10 @@ def build_result(market: Market, first: int, tape: Tape, book: Book, costs: Sequ
     """What the ledger wrote down of `market` from its session `first` on."""
     trades, refused = (int(count) for count in tape.written)
     kept = tape._replace(
-        trades=tape.trades[:trades], trade_cost=tape.trade_cost[:trades], refused=tape.refused[:refused]
-    )
+        name=tape.name[:trades], reason=tape.reason[:trades], quantity=tape.quantity[:trades],
+        price=tape.price[:trades], refused=tape.refused[:refused],
+    )  # fmt: skip
+    terms = tuple(model.terms() for model in costs)
     return BacktestResult(
         sessions=market.sessions[first:],
         equity_cents=tape.days["equity"],
@@ -144,22 +149,27 @@ def build_result(market: Market, first: int, tape: Tape, book: Book, costs: Sequ
         traded_cents=tape.days["traded"],
         cost_names=tuple(model.name for model in costs),
         fill_kind=market.fill_kind,
-        written=Written(market.symbols, kept, book, market.close[-1].copy()),
+        written=Written(market.symbols, kept, terms, book, market.close[-1].copy()),
     )
 
 
 def _trades(sessions: NDArray[np.datetime64], written: Written, cost_names: tuple[str, ...]) -> pl.DataFrame:
-    rows, cost = written.tape.trades, written.tape.trade_cost
+    tape = written.tape
+    # An order worth nothing is worth 0.0, also where it sells.
+    size, value = np.abs(tape.quantity), np.rint(tape.quantity * tape.price / 1e4) + 0.0
     frame = pl.DataFrame(
         {
-            "session": pl.Series(sessions.repeat(written.tape.days["trades"])).cast(pl.Date),
-            "place": rows["name"],
-            "symbol": gather(written.symbols, rows["name"]),
-            "quantity": rows["quantity"] / 1e6,
-            "price": rows["price"],
-            "value": rows["value"] / 100.0,
-            **{f"cost_{name}": cost[:, i] / 100.0 for i, name in enumerate(cost_names)},
-            "reason": gather(TRADE_REASONS, rows["reason"]),
+            "session": pl.Series(sessions.repeat(tape.days["trades"])).cast(pl.Date),
+            "place": tape.name,
+            "symbol": gather(written.symbols, tape.name),
+            "quantity": tape.quantity / 1e6,
+            "price": tape.price,
+            "value": value / 100.0,
+            **{
+                f"cost_{name}": np.rint(charge(terms, size, np.abs(value))) / 100.0  # type: ignore[arg-type]
+                for name, terms in zip(cost_names, written.costs, strict=True)
+            },
+            "reason": gather(TRADE_REASONS, tape.reason),
         }
     )
     return frame.sort("session", "place").drop("place")
@@ -178,7 +188,7 @@ def _refused(sessions: NDArray[np.datetime64], written: Written) -> pl.DataFrame
     return frame.sort("session", "place", "reason").drop("place")
 
 
-def positions_frame(symbols: tuple[str, ...], quantity: NDArray[np.int64], mark: NDArray[np.float64]) -> pl.DataFrame:
+def positions_frame(symbols: tuple[str, ...], quantity: NDArray[np.number], mark: FloatArray) -> pl.DataFrame:
     """What is held: symbol, quantity, price (last close known), value.
 
     Args:

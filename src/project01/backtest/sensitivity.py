@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from project01.backtest.costs import Slippage
 from project01.backtest.engine import DEFAULT_EXECUTION, Execution, LedgerInput, align, simulate
-from project01.backtest.ledger import CUT_TO_VOLUME
+from project01.backtest.ledger_tables import CUT_TO_VOLUME
 from project01.backtest.market import Market
 from project01.backtest.result import growth
 from project01.backtest.targets import TargetWeights
@@ -151,7 +151,7 @@ class _Run:
         tape, _ = simulate(self.joined, [Slippage(float(self.cost))], initial_cash, self.delay, self.execution)
         equity, written = tape.days["equity"], int(tape.written[0])
         lost = np.maximum.accumulate(equity <= 0)[1:]
-        cut = np.count_nonzero(tape.trades["reason"][:written] == CUT_TO_VOLUME) / max(written, 1)
+        cut = np.count_nonzero(tape.reason[:written] == CUT_TO_VOLUME) / max(written, 1)
         return np.where(lost, np.nan, growth(equity[1:], equity[:-1])), cut
 
 
