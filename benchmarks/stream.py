@@ -115,19 +115,26 @@ def by_event(name: str, call: Callable[[int, int], object], order: list[int], re
     report(name, share, min(times), taken)
 
 
-def by_second(name: str, call: Callable[[slice], object], symbols: int, seconds: int, repeats: int = 3) -> None:
-    """Rate of batches of one second each, best of some."""
+def by_second(calls: dict[str, Callable[[slice], object]], symbols: int, seconds: int, repeats: int = 5) -> None:
+    """Rates of batches of one second each, best of some rounds in which all take turns; ratios to the last one.
+
+    A machine that others use too is slow for a second and fast in the next, so only neighbours can be compared.
+    """
     share = seconds // repeats
-    times = []
+    times = np.empty((repeats, len(calls)))
     for repeat in range(repeats):
-        started = time.perf_counter()
-        for second in range(repeat * share, (repeat + 1) * share):
-            call(slice(second * symbols, (second + 1) * symbols))
-        times.append(time.perf_counter() - started)
-    report(name, share * symbols, min(times))
+        for place, call in enumerate(calls.values()):
+            started = time.perf_counter()
+            for second in range(repeat * share, (repeat + 1) * share):
+                call(slice(second * symbols, (second + 1) * symbols))
+            times[repeat, place] = time.perf_counter() - started
+    ratios = np.median(times[:, -1:] / times, axis=0)
+    for name, best, ratio in zip(calls, times.min(axis=0), ratios, strict=True):
+        rate = share * symbols / best / 1e6
+        print(f"{name:<66}{rate:>7.2f} M events/s   {ratio:.2f} of the limit beside it", flush=True)
 
 
-def ours(order: NDArray[np.int32], known: NDArray[np.int64], rows: FloatArray, symbols: int, seconds: int) -> None:
+def ours(order: NDArray[np.int32], known: NDArray[np.int64], rows: FloatArray, symbols: int) -> None:
     names = [f"S{number}" for number in range(symbols)]
     started = time.process_time()
     SecondStream(NINE, names[:1]).update(order[:1] * 0, known[:1], rows[:1])
@@ -138,10 +145,6 @@ def ours(order: NDArray[np.int32], known: NDArray[np.int64], rows: FloatArray, s
         stream = SecondStream(NINE, names, watermark=watermark, places=len(order))
         stream.inbox[:], stream.inbox_known[:] = rows, known
         by_event(f"SecondStream.push, {held}", stream.push, listed)
-        batch = SecondStream(NINE, names, watermark=watermark)
-        by_second(
-            f"SecondStream.update, {held}", lambda s, b=batch: b.update(order[s], known[s], rows[s]), symbols, seconds
-        )
     stream = SecondStream(NINE, names)
 
     def from_python(symbol: int, place: int) -> None:
@@ -151,15 +154,26 @@ def ours(order: NDArray[np.int32], known: NDArray[np.int64], rows: FloatArray, s
     by_event("SecondStream.push, each row copied in from Python", from_python, listed)
 
 
-def limits(order: NDArray[np.int32], rows: FloatArray, symbols: int, seconds: int) -> None:
-    state, out = np.zeros((symbols, 10 + 9 * WINDOW)), np.empty(9)
-    wide = np.empty((symbols, 9))
-    bare_event(state, rows, out, 0, 0)
+def batches(order: NDArray[np.int32], known: NDArray[np.int64], rows: FloatArray, symbols: int, seconds: int) -> None:
+    names = [f"S{number}" for number in range(symbols)]
+    state, wide = np.zeros((symbols, 10 + 9 * WINDOW)), np.empty((symbols, 9))
     bare_batch(state, order[:1], rows[:1], wide)
+    calls: dict[str, Callable[[slice], object]] = {}
+    for watermark in (10, 0):
+        stream = SecondStream(NINE, names, watermark=timedelta(seconds=watermark))
+        calls[f"SecondStream.update, watermark {watermark} s"] = lambda part, stream=stream: stream.update(
+            order[part], known[part], rows[part]
+        )
+    calls["limit: bare numba, nine sums"] = lambda part: bare_batch(state, order[part], rows[part], wide)
+    by_second(calls, symbols, seconds)
+
+
+def limits(order: NDArray[np.int32], rows: FloatArray, symbols: int) -> None:
+    state, out = np.zeros((symbols, 10 + 9 * WINDOW)), np.empty(9)
+    bare_event(state, rows, out, 0, 0)
     listed = order.tolist()
     by_event("limit: a compiled call that does nothing", lambda symbol, place: nothing(1, symbol, place), listed)
     by_event("limit: bare numba, nine sums", lambda symbol, place: bare_event(state, rows, out, symbol, place), listed)
-    by_second("limit: bare numba, nine sums", lambda s: bare_batch(state, order[s], rows[s], wide), symbols, seconds)
 
 
 def peers(order: NDArray[np.int32], rows: FloatArray, symbols: int) -> None:
@@ -209,8 +223,9 @@ def main() -> None:
     symbols, seconds = (int(text) for text in (sys.argv[1:] + ["500", "1000"][len(sys.argv) - 1 :])[:2])
     order, known, rows = events(symbols, seconds)
     print(f"{len(NINE)} features over {WINDOW} s, {symbols} symbols, {len(order) / 1e6:.2f} M events\n")
-    ours(order, known, rows, symbols, seconds)
-    limits(order, rows, symbols, seconds)
+    ours(order, known, rows, symbols)
+    limits(order, rows, symbols)
+    batches(order, known, rows, symbols, seconds)
     peers(order, rows, symbols)
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import polars as pl
@@ -12,9 +14,9 @@ from tests.effort import examples
 from tests.etl.second_ticks import OPEN, made_up_seconds
 
 from project01.domain import InputError, SchemaError
-from project01.etl import feature_set
+from project01.etl import feature_set, second_stream_memory
 from project01.etl.second_stream import SecondFeatures, SecondStream
-from project01.etl.second_stream_kernel import BEHIND, INVALID, LATE
+from project01.etl.second_stream_kernel import BEHIND, INVALID, LATE, MEMORY_TEXT
 from project01.etl.seconds_batch import compute_intraday, late_rows
 
 WINDOW = 7
@@ -239,3 +241,8 @@ def test_prices_of_another_scale_change_no_feature_that_says_so() -> None:
     assert [feature.name for feature in feature_set("intraday") if not feature.scale_free] == [
         "price_impact_300s", "price_impact_900s", "illiquidity_300s", "illiquidity_900s", "illiquidity_3600s",
     ]  # fmt: skip
+
+
+def test_the_compiled_functions_name_the_memory_they_were_made_for() -> None:
+    found = crc32(Path(second_stream_memory.__file__).read_bytes())
+    assert found == MEMORY_TEXT, f"set MEMORY_TEXT in second_stream_kernel.py to {found}"

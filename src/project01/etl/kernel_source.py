@@ -44,7 +44,8 @@ LOOP = '''
 @compiled
 def positive(value):
     """The value, or NaN where it is not a positive number."""
-    return value if 0.0 < value < math.inf else math.nan
+    # The largest number, since of a comparison with infinity the compiler makes slow tests of the bits.
+    return value if 0.0 < value <= 1.7976931348623157e308 else math.nan
 
 
 @numba.njit({signature!r}, cache=True, nogil=True, error_model="numpy")

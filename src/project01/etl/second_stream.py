@@ -2,10 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +13,20 @@ from project01.domain import FloatArray, InputError
 from project01.etl.feature import Feature
 from project01.etl.fuse import kernel_of
 from project01.etl.inputs import SECOND_INPUTS
-from project01.etl.second_stream_kernel import BEHIND, INVALID, LATE, RUN, absorb, push, renew
+from project01.etl.second_stream_kernel import BEHIND, INVALID, LATE, absorb, push, renew
 from project01.etl.second_stream_memory import (
     BASE_KNOWN,
     HELD_ROWS,
     MIDDLE_ROWS,
     OLDEST,
+    RUN,
     SEEN,
     SYMBOL_NUMBERS,
     Memory,
     address_of,
+    in_lines,
+    lines_of,
+    zeros_in_lines,
 )
 from project01.etl.seconds import PATIENCE
 
@@ -32,11 +35,11 @@ from project01.etl.seconds import PATIENCE
 SPARE_ROWS = 128
 _MAGIC = b"project01 seconds 1\n"
 _DIGEST = 32
+_NO_PLACES = np.empty(0, dtype=np.int64)
 _KEPT_NUMBERS = [HELD_ROWS, MIDDLE_ROWS, SEEN, BASE_KNOWN]
 
 
-@dataclass(frozen=True)
-class SecondFeatures:
+class SecondFeatures(NamedTuple):
     """What a batch gave.
 
     Attributes:
@@ -127,8 +130,8 @@ class SecondStream:
         """
         count, width, outputs = len(self.symbols), len(self.inputs), len(self._kernel.features)
         together = open_rows + SPARE_ROWS
-        capacity = 2 * together + open_rows
-        given, size = self._kernel.given, self._kernel.state_size
+        capacity = 2 * together + open_rows | 1
+        given, size = self._kernel.given, in_lines(self._kernel.state_size)
         self.values = np.full((capacity, outputs), np.nan, dtype=np.float32)
         self.event_time, self.knowledge_time = np.zeros((2, capacity), dtype=np.int64)
         plan = np.zeros((3, max(width, outputs, RUN + 1)), dtype=np.int64)
@@ -136,18 +139,18 @@ class SecondStream:
         plan[1, : len(given)] = [self.inputs.index(name) for name in given]
         plan[2, :outputs] = np.arange(outputs)
         arrays = (
-            np.zeros((count, capacity, width)), np.zeros((count, capacity), dtype=np.int64),
-            np.zeros((count, SYMBOL_NUMBERS), dtype=np.int64), np.zeros((count, size)), np.zeros((count, size)),
-            np.zeros((count, size)), plan,
+            zeros_in_lines((count, capacity, width), np.float64), zeros_in_lines((count, capacity), np.int64),
+            zeros_in_lines((count, SYMBOL_NUMBERS), np.int64), zeros_in_lines((count, size), np.float64),
+            zeros_in_lines((2, count, size), np.float64), np.zeros(count, dtype=np.int64), plan,
         )  # fmt: skip
-        reads = np.array(self._kernel.reads, dtype=np.int64)
+        of_run = lines_of(self._kernel.reads), zeros_in_lines((RUN, width), np.float64), np.zeros(RUN, dtype=np.int64)
         written = (self.values, self.event_time, self.knowledge_time, self.inbox, self.inbox_known)
         limits = [
             *self._spans, address_of(self._kernel), count, capacity, together, width, outputs, size, len(given),
-            len(self.inbox), len(reads), plan.shape[1],
-            *(array.ctypes.data for array in (*arrays, *written, reads)),
+            len(self.inbox), len(of_run[0]), plan.shape[1],
+            *(array.ctypes.data for array in (*arrays, *written, *of_run)),
         ]  # fmt: skip
-        return Memory(np.array(limits, dtype=np.int64), *arrays, reads)
+        return Memory(np.array(limits, dtype=np.int64), *arrays, *of_run)
 
     def update(self, symbol: NDArray[np.int32], knowledge_time: NDArray[np.int64], rows: FloatArray) -> SecondFeatures:
         """Take in rows, in the order given.
@@ -173,18 +176,21 @@ class SecondStream:
         matrix = rows if fits else np.array(rows, dtype=np.float64, order="C")
         status = np.empty(len(symbols), dtype=np.int64)
         parts: list[tuple[NDArray[Any], ...]] = []
-        first = 0
+        first = refused = 0
         while first < len(symbols) or not parts:
             size = len(symbols) - first + len(self.values)
             names, values = np.empty(size, dtype=np.int32), np.empty((size, self.values.shape[1]), dtype=np.float32)
             times, known = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-            first, count = _compiled_absorb()(
+            first, count, more = _compiled_absorb()(
                 self._address, symbols, knowns, matrix, status, names, values, times, known, first
             )
+            refused += more
             parts.append((names[:count], times[:count], known[:count], values[:count]))
         joined = parts[0] if len(parts) == 1 else tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-        refused = np.flatnonzero(status < 0)
-        return SecondFeatures(*joined, *(refused[status[refused] == why] for why in (LATE, BEHIND, INVALID)))
+        # To look for such rows where there are none would cost as much as a feature of every row.
+        reasons = (LATE, BEHIND, INVALID)
+        places = [np.flatnonzero(status == why) for why in reasons] if refused else [_NO_PLACES] * len(reasons)
+        return SecondFeatures(*joined, *places)
 
     def _head(self) -> bytes:
         """What a kept state must agree with."""
@@ -193,7 +199,7 @@ class SecondStream:
 
     def to_bytes(self) -> bytes:
         """Everything needed to go on later: the older states, the rows since, a digest over all."""
-        memory, counts = self._memory, self._memory.numbers
+        memory, counts, size = self._memory, self._memory.numbers, self._kernel.state_size
         ring = np.arange(memory.held.shape[1])
         order = [np.roll(ring, -row[OLDEST])[: row[HELD_ROWS]] for row in counts]
         held = [memory.held[place, own] for place, own in enumerate(order)]
@@ -202,7 +208,7 @@ class SecondStream:
             counts[:, _KEPT_NUMBERS].astype("<i8").tobytes(),
             np.concatenate(held).astype("<i8").tobytes(),
             np.concatenate(rows).astype("<f8").tobytes(),
-            memory.base.astype("<f8").tobytes(),
+            memory.kept[memory.bases, np.arange(len(self.symbols)), :size].astype("<f8").tobytes(),
         )
         content = b"".join((self._head(), *parts))
         return content + hashlib.sha256(content).digest()
@@ -230,7 +236,9 @@ class SecondStream:
         held = np.frombuffer(body, "<i8", total, at)
         rows = np.frombuffer(body, "<f8", total * width, at + held.nbytes).reshape(total, width)
         at += held.nbytes + rows.nbytes
-        memory.base[:] = np.frombuffer(body, "<f8", memory.base.size, at).reshape(memory.base.shape)
+        size = self._kernel.state_size
+        memory.bases[:] = 0
+        memory.kept[0, :, :size] = np.frombuffer(body, "<f8", count * size, at).reshape(count, size)
         memory.numbers[:] = 0
         memory.numbers[:, _KEPT_NUMBERS] = counts
         ends = np.cumsum(counts[:, 0])
@@ -249,11 +257,11 @@ def _compiled_push() -> Callable[[int, int, int], int]:
 
 
 @cache
-def _compiled_absorb() -> Callable[..., tuple[int, int]]:
+def _compiled_absorb() -> Callable[..., tuple[int, int, int]]:
     """The compiled code itself, as of `push`."""
     compiled_absorb: Any = absorb
-    entry: Callable[..., tuple[int, int]] = compiled_absorb.compile(
-        "UniTuple(i8, 2)(i8, i4[::1], i8[::1], f8[:, ::1], i8[::1], i4[::1], f4[:, ::1], i8[::1], i8[::1], i8)"
+    entry: Callable[..., tuple[int, int, int]] = compiled_absorb.compile(
+        "UniTuple(i8, 3)(i8, i4[::1], i8[::1], f8[:, ::1], i8[::1], i4[::1], f4[:, ::1], i8[::1], i8[::1], i8)"
     )
     return entry
 

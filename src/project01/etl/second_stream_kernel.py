@@ -26,6 +26,7 @@ from project01.etl.second_stream_memory import (
     KEPT,
     KERNEL,
     LIMITS,
+    LINE,
     LIVE_KNOWN,
     MICROSECONDS,
     MIDDLE_KNOWN,
@@ -34,6 +35,7 @@ from project01.etl.second_stream_memory import (
     OLDEST,
     PLACES,
     READS,
+    RUN,
     SEEN,
     STATE,
     SYMBOL_NUMBERS,
@@ -46,18 +48,22 @@ from project01.etl.second_stream_memory import (
     Written,
     advance_at,
     compiled,
+    fetch_line,
     fetch_numbers,
     inlined,
     memory_at,
     pointer_to,
+    uncounted,
     written_at,
 )
+
+# Checksum of `second_stream_memory`, whose functions are compiled into these: without a change here numba would go on
+# with what it made of the former ones, and write beside the arrays. A test holds it.
+MEMORY_TEXT = 3542100415
 
 # What becomes of a row that gives no features: it was late, it came when rows known much later had come, or its time is
 # no whole second, lies behind its knowledge time, or its symbol is none.
 LATE, BEHIND, INVALID = -1, -2, -3
-# Rows of a batch that are taken in together, so that the memory of one is on its way while another is computed.
-RUN = 32
 
 
 @inlined
@@ -88,7 +94,7 @@ def slot_of(symbol: int, number: int, memory: Memory) -> int:
 @inlined
 def keep_middle(symbol: int, rows: int, known: int, memory: Memory) -> None:
     """Let `live` as it is, after so many of the rows, be `middle`."""
-    memory.middle[symbol] = memory.live[symbol]
+    memory.kept[1 - memory.bases[symbol], symbol] = memory.live[symbol]
     memory.numbers[symbol, MIDDLE_ROWS] = rows
     memory.numbers[symbol, MIDDLE_KNOWN] = known
 
@@ -99,7 +105,8 @@ def replay(symbol: int, first: int, memory: Memory, out: Written) -> int:
     numbers = memory.numbers[symbol]
     count, middle = int(numbers[HELD_ROWS]), int(numbers[MIDDLE_ROWS])
     start = middle if first >= middle else 0
-    memory.live[symbol] = memory.middle[symbol] if first >= middle else memory.base[symbol]
+    base = memory.bases[symbol]
+    memory.live[symbol] = memory.kept[1 - base if first >= middle else base, symbol]
     newest = numbers[MIDDLE_KNOWN] if first >= middle else numbers[BASE_KNOWN]
     for number in range(start, count):
         slot = slot_of(symbol, number, memory)
@@ -120,7 +127,7 @@ def move_on(symbol: int, memory: Memory) -> None:
     numbers = memory.numbers[symbol]
     count, moved = int(numbers[HELD_ROWS]), int(numbers[MIDDLE_ROWS])
     if moved > 0:
-        memory.base[symbol] = memory.middle[symbol]
+        memory.bases[symbol] = 1 - memory.bases[symbol]
         numbers[BASE_KNOWN] = numbers[MIDDLE_KNOWN]
         numbers[OLDEST] = slot_of(symbol, moved, memory)
         numbers[HELD_ROWS] = count - moved
@@ -209,16 +216,16 @@ def _fetch_symbols(place: int, count: int, symbols: NDArray[np.int32], memory: M
     at = memory.limits
     for symbol in symbols[place : place + count]:
         if 0 <= symbol < at[SYMBOLS]:
-            fetch_numbers(at[LIMITS + 2] + 8 * SYMBOL_NUMBERS * symbol, SYMBOL_NUMBERS)
+            fetch_line(at[LIMITS + 2] + 8 * SYMBOL_NUMBERS * symbol)
     for symbol in symbols[place : place + count]:
         if 0 <= symbol < at[SYMBOLS]:
             free = at[CAPACITY] * symbol + slot_of(symbol, memory.numbers[symbol, HELD_ROWS], memory)
-            fetch_numbers(at[LIMITS] + 8 * at[INPUTS] * free, at[INPUTS])
-            fetch_numbers(at[LIMITS + 1] + 8 * free, 1)
+            for offset in range(0, 8 * at[INPUTS], LINE):
+                fetch_line(at[LIMITS] + 8 * at[INPUTS] * free + offset)
+            fetch_line(at[LIMITS + 1] + 8 * free)
             for read in range(at[READS]):
                 if memory.reads[read, 2] == 0:
-                    start = at[STATE] * symbol + memory.reads[read, 0]
-                    fetch_numbers(at[LIMITS + 3] + 8 * start, memory.reads[read, 1])
+                    fetch_line(at[LIMITS + 3] + 8 * (at[STATE] * symbol + memory.reads[read, 0]))
 
 
 @inlined
@@ -277,17 +284,18 @@ def absorb(  # noqa: PLR0913, PLR0917
     times: Integers,
     known: Integers,
     first: int,
-) -> tuple[int, int]:
-    """Take in the rows from `first` on until they end or `values` may be full; the next one, and the rows written.
+) -> tuple[int, int, int]:
+    """Take in the rows from `first` on until they end or `values` may be full; the next, those written, those refused.
 
     Rows that follow all others of their symbol are taken in by runs: all are held, then all are computed.
     """
     memory = memory_at(address)
-    at = memory.limits
+    at, ready, which = memory.limits, memory.ready, memory.which
     features, inputs = at[FEATURES], at[INPUTS]
-    ready, which = np.empty((RUN, inputs)), np.empty(RUN, dtype=np.int64)
+    symbols, matrix = uncounted(symbols), uncounted(matrix)
+    names, values = uncounted(names), uncounted(values)
     place = asked = first
-    written = 0
+    written = refused = 0
     while place < len(symbols) and written + at[CAPACITY] <= len(times):
         if place == asked:
             asked = min(place + RUN, len(symbols))
@@ -318,10 +326,11 @@ def absorb(  # noqa: PLR0913, PLR0917
                 known.ctypes.data + written * 8,
             )  # fmt: skip
             status[place] = found
+            refused += found < 0
             names[written : written + max(found, 0)] = symbols[place]
             written += max(found, 0)
             place += 1
-    return place, written
+    return place, written, refused
 
 
 @compiled
@@ -332,7 +341,7 @@ def renew(address: int) -> None:
     out = written_at(at[LIMITS + 7], at[LIMITS + 8], at[LIMITS + 9], at[CAPACITY], at[FEATURES])
     for symbol in range(at[SYMBOLS]):
         middle = memory.numbers[symbol, MIDDLE_ROWS]
-        memory.middle[symbol] = memory.base[symbol]
+        memory.kept[1 - memory.bases[symbol], symbol] = memory.kept[memory.bases[symbol], symbol]
         memory.numbers[symbol, MIDDLE_KNOWN] = memory.numbers[symbol, BASE_KNOWN]
         count = memory.numbers[symbol, HELD_ROWS]
         newest = memory.rows[symbol, slot_of(symbol, count - 1, memory), 0] if count > 0 else 0.0

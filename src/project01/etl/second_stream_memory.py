@@ -1,9 +1,11 @@
 """What a stream over seconds knows, as compiled code finds it: arrays by their addresses, the kernel by its own.
 
-numba keeps what it made of `second_stream_kernel` for as long as that file stays as it is: touch it with this one.
+numba keeps what it made of `second_stream_kernel` for as long as its text stays as it is, so that file names the text
+of this one.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from project01.domain import FloatArray
 from project01.etl.fuse import Kernel
-from project01.etl.kernel_source import SIGNATURE
+from project01.etl.kernel_source import SIGNATURE, Read
 
 Integers: TypeAlias = NDArray[np.int64]
 Singles: TypeAlias = NDArray[np.float32]
@@ -37,10 +39,13 @@ SYMBOL_NUMBERS = 8
 WATERMARK, KEPT, KERNEL, SYMBOLS, CAPACITY, TOGETHER, INPUTS, FEATURES, STATE, GIVEN, PLACES, READS, PLAN = range(13)
 # Behind the limits stand the addresses of the arrays.
 LIMITS = 13
-ADDRESSES = 13
+ADDRESSES = 15
 MICROSECONDS = 1e6
-# Bytes that come from memory together.
+# Rows of a batch that are taken in together, so that the memory of one is on its way while another is computed.
+RUN = 32
+# Bytes that come from memory together, and the numbers in them.
 LINE = 64
+LINE_NUMBERS = 8
 
 
 class Memory(NamedTuple):
@@ -52,10 +57,12 @@ class Memory(NamedTuple):
         held: shape (n_symbols, n_places), their knowledge times.
         numbers: shape (n_symbols, SYMBOL_NUMBERS).
         live: shape (n_symbols, n_state).
-        middle: shape (n_symbols, n_state).
-        base: shape (n_symbols, n_state).
+        kept: shape (2, n_symbols, n_state), of each symbol `base` and `middle`.
+        bases: shape (n_symbols,), which of the two is `base`, 0 or 1.
         plan: shape (3, n): the numbers from 0 on, the places of the kernel's inputs in a row, those of its results.
-        reads: shape (n_reads, 3), the kernel's `reads`.
+        reads: shape (n_reads, 3), the kernel's `reads`, those at a known place line by line.
+        ready: shape (RUN, n_inputs), the rows of a run.
+        which: shape (RUN,), their symbols.
     """
 
     limits: Integers
@@ -63,10 +70,12 @@ class Memory(NamedTuple):
     held: Integers
     numbers: Integers
     live: FloatArray
-    middle: FloatArray
-    base: FloatArray
+    kept: FloatArray
+    bases: Integers
     plan: Integers
     reads: Integers
+    ready: FloatArray
+    which: Integers
 
 
 class Written(NamedTuple):
@@ -81,6 +90,26 @@ class Written(NamedTuple):
     values: Singles
     times: Integers
     known: Integers
+
+
+def zeros_in_lines(shape: tuple[int, ...], kind: type[np.int64 | np.float64]) -> NDArray[Any]:
+    """Zeros of 8 bytes that begin where a line of memory does, so that no row of whole lines touches one more."""
+    room = np.zeros(math.prod(shape) + LINE_NUMBERS, dtype=kind)
+    first = -room.ctypes.data % LINE // 8
+    return room[first : first + math.prod(shape)].reshape(shape)
+
+
+def in_lines(size: int) -> int:
+    """An odd number of whole lines' numbers, no fewer than `size`: rows of such a length crowd no set of a cache."""
+    return (-(-size // LINE_NUMBERS) | 1) * LINE_NUMBERS
+
+
+def lines_of(reads: Sequence[Read]) -> Integers:
+    """The reads of a state that begins where a line does: places known before line by line, each line once."""
+    known = (range(read.start, read.start + read.size) for read in reads if not read.held)
+    lines = sorted({place // LINE_NUMBERS for places in known for place in places})
+    found = [(line * LINE_NUMBERS, 1, 0) for line in lines]
+    return np.array([*found, *(read for read in reads if read.held)], dtype=np.int64)
 
 
 def address_of(kernel: Kernel) -> int:
@@ -117,7 +146,7 @@ def pointer_to(typing_context: Any, address: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _fetch(typing_context: Any, address: Any) -> Any:  # noqa: ARG001
+def fetch_line(typing_context: Any, address: Any) -> Any:  # noqa: ARG001
     """Ask the processor for the line of memory at an address, without waiting for it."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:  # noqa: ARG001
@@ -135,8 +164,8 @@ def _fetch(typing_context: Any, address: Any) -> Any:  # noqa: ARG001
 def fetch_numbers(address: int, count: int) -> None:
     """Ask for the memory of so many numbers from an address on."""
     for offset in range(0, 8 * count, LINE):
-        _fetch(address + offset)
-    _fetch(address + 8 * count - 1)
+        fetch_line(address + offset)
+    fetch_line(address + 8 * count - 1)
 
 
 @inlined
@@ -150,11 +179,19 @@ def memory_at(address: int) -> Memory:
         carray(pointer_to(at[LIMITS + 1]), (symbols, capacity), np.int64),
         carray(pointer_to(at[LIMITS + 2]), (symbols, SYMBOL_NUMBERS), np.int64),
         carray(pointer_to(at[LIMITS + 3]), (symbols, at[STATE]), np.float64),
-        carray(pointer_to(at[LIMITS + 4]), (symbols, at[STATE]), np.float64),
-        carray(pointer_to(at[LIMITS + 5]), (symbols, at[STATE]), np.float64),
+        carray(pointer_to(at[LIMITS + 4]), (2, symbols, at[STATE]), np.float64),
+        carray(pointer_to(at[LIMITS + 5]), symbols, np.int64),
         carray(pointer_to(at[LIMITS + 6]), (3, at[PLAN]), np.int64),
         carray(pointer_to(at[LIMITS + 12]), (at[READS], 3), np.int64),
+        carray(pointer_to(at[LIMITS + 13]), (RUN, at[INPUTS]), np.float64),
+        carray(pointer_to(at[LIMITS + 14]), RUN, np.int64),
     )
+
+
+@inlined
+def uncounted(array: Any) -> Any:
+    """The same array, of which no references are counted; it must outlive all that is made of this one."""
+    return carray(pointer_to(array.ctypes.data), array.shape, array.dtype)
 
 
 @inlined

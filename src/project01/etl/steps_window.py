@@ -45,7 +45,7 @@ def ring_of(at: int, shape: Shape) -> int:
 def behind(at: int, shape: Shape, row: int) -> int:
     """Where the row behind this one stands."""
     following = row + width_of(shape)
-    return following if following < ring_of(at, shape) + shape[0] * width_of(shape) else ring_of(at, shape)
+    return (following if following < ring_of(at, shape) + shape[0] * width_of(shape) else ring_of(at, shape)) & PLACE
 
 
 def oldest_of(state: FloatArray, at: int, shape: Shape) -> int:
@@ -104,7 +104,7 @@ def settle(state: FloatArray, at: int, shape: Shape, time: float) -> None:
     ring, width = ring_of(at, shape), width_of(shape)
     sums, columns = 1 + shape[2], 1 + shape[2] + shape[3]
     after = int(state[at + NEXT]) & PLACE
-    after = after - width if after > ring else after + (shape[0] - 1) * width
+    after = (after - width if after > ring else after + (shape[0] - 1) * width) & PLACE
     for _ in range(int(state[at + HELD]) - 1):
         row = (after - width if after > ring else after + (shape[0] - 1) * width) & PLACE
         for place in range(1, sums):
