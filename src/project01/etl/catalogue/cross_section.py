@@ -83,18 +83,18 @@ def _against_market() -> Iterator[Feature]:
             f"Standard deviation of the returns the market does not explain, {window} sessions, times the root of 252.",
         )  # fmt: skip
     yield _market(
-        "downside_beta_252", steps_market.downside_beta, 252, 506, slope,
+        "downside_beta_252", steps_market.downside_beta, 252, 3 * 252 + 5, slope,
         "Ang, Chen and Xing (2006), Downside risk, Review of Financial Studies 19",
         "Slope on the market's returns over the sessions of 252 in which the market did worse than its mean.",
     )  # fmt: skip
     yield _market(
-        "coskewness_252", steps_market.coskewness, 252, 506, "1",
+        "coskewness_252", steps_market.coskewness, 252, 7 * 252 + 13, "1",
         "Harvey and Siddique (2000), Conditional skewness in asset pricing tests, Journal of Finance 55",
         "Residual return times squared market return, standardised, over 252 sessions.",
     )  # fmt: skip
     for window, recent in ((63, 5), (252, 21)):
         yield _market(
-            f"residual_ret_{recent}", steps_market.residual_return, window, 2 * window + 2, "fraction",
+            f"residual_ret_{recent}", steps_market.residual_return, window, 5 * window + 13 + 2 * recent, "fraction",
             "Blitz, Huij, Lansdorp and Verbeek (2013), Short-term residual reversal, Journal of Financial Markets 16",
             f"Return of the last {recent} sessions the market does not explain; slope of {window} sessions.",
             recent,
