@@ -7,6 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction
-from pyarrow.fs import PyFileSystem
+from pyarrow.fs import FileSystem, LocalFileSystem, PyFileSystem, SubTreeFileSystem
 
 from project01.bus import Message
 from project01.domain import raw_table
@@ -132,6 +133,7 @@ class TableFile:
         """
         self._address, self._options, self._schema, self._indexed = address, dict(options), schema, indexed
         self._writer: pq.ParquetWriter | None = None
+        self._sink: pa.NativeFile | None = None
         self._footers: list[Any] = []
         self.path: str | None = None
         self.size_bytes, self.rows, self.stats = 0, 0, ""
@@ -141,10 +143,10 @@ class TableFile:
         if self._writer is None:
             self.path = f"part-{uuid.uuid4()}.snappy.parquet"
             noted = noted_columns(self._schema)
+            self._sink = self._files().open_output_stream(self.path)
             self._writer = pq.ParquetWriter(
-                self.path,
+                self._sink,
                 self._schema,
-                filesystem=self._files(),
                 compression="snappy",
                 use_dictionary=noted,
                 write_statistics=noted,
@@ -160,14 +162,29 @@ class TableFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._writer is None:
+        if self._writer is None or self._sink is None:
             return
-        self._writer.close()
-        if error is None:
-            self.size_bytes = self._files().get_file_info(self.path).size
-            self.stats = _statistics(self._footers[0], self._indexed)
+        try:
+            if error is None:
+                self._writer.close()
+                self._sink.close()
+                self.size_bytes = self._files().get_file_info(self.path).size
+                self.stats = _statistics(self._footers[0], self._indexed)
+        finally:
+            if not self.stats:
+                self._abandon(self._writer, self._sink)
 
-    def _files(self) -> PyFileSystem:
+    def _abandon(self, writer: pq.ParquetWriter, sink: pa.NativeFile) -> None:
+        """Leave nothing of a file that failed: on a full disk its room is what all wait for."""
+        writer.is_open = False  # else it would try to end the file once more when it is forgotten
+        for attempt in (sink.close, lambda: self._files().delete_file(self.path)):
+            with suppress(OSError):
+                attempt()
+
+    def _files(self) -> FileSystem:
+        if "://" not in self._address:
+            # Through delta-rs every written byte would be copied into memory that must be found and cleared first.
+            return SubTreeFileSystem(self._address, LocalFileSystem())
         return PyFileSystem(DeltaStorageHandler(self._address, self._options))
 
 
