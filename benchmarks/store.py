@@ -5,13 +5,15 @@ through Feast's `get_historical_features(...).to_arrow()`, Delta read included; 
 only that. Beside it the same join by hand in Polars and in DuckDB, on event time alone.
 
 Online: 500 symbols x 30 features in six views, from SQLite and from a Redis server of its own, through
-`FeatureStore.online`, through Feast's client on the same rows, and bare: one command for the packed rows as they lie.
+`FeatureStore.online`, through Feast's client on the same rows, and bare: one command for the packed rows as they lie;
+after a push of one symbol before each read, and where nothing was pushed since the last.
 Times are of the clock on the wall; `cpu` is what this process spent, which a busy machine does not change.
 
     python benchmarks/store.py [--rows 1000000] [--json]
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -205,20 +207,30 @@ def measure_online(folder: Path, section: dict[str, Any]) -> dict[str, dict[str,
     tables = [table_of(config, view) for view in version.all_views]
     keys = symbol_keys(config, "symbol", symbols)
     few = entities[:100]
+    ticks = itertools.count(1)
+
+    def push_one() -> None:
+        later = pl.col("event_time", "knowledge_time") + pl.duration(microseconds=next(ticks))
+        store.push(rows.head(1).with_columns(later))
+
     result = {
-        "ours": timed(lambda: store.online(symbols, names), 400),
+        "ours, after a push": timed(lambda: store.online(symbols, names), 400, push_one),
+        "ours, nothing pushed since": timed(lambda: store.online(symbols, names), 400),
         "feast client": timed(lambda: feast_store.get_online_features(references, entities), 20),
         "feast client, 100 symbols": timed(lambda: feast_store.get_online_features(references, few), 40),
-        "bare store": timed(lambda: bare.read_views(config, tables, keys), 400),
+        "bare store, after a push": timed(lambda: bare.read_views(config, tables, keys), 400, push_one),
     }
     store.close()
     return result
 
 
-def timed(read: Callable[[], object], times: int) -> dict[str, float]:
+def timed(read: Callable[[], object], times: int, before: Callable[[], None] | None = None) -> dict[str, float]:
+    """Times of many reads, each behind `before`, which is not timed."""
     read()
     wall, cpu = [], []
     for _ in range(times):
+        if before is not None:
+            before()
         started, worked = time.perf_counter(), time.process_time()
         read()
         wall.append((time.perf_counter() - started) * 1e3)
@@ -255,7 +267,7 @@ def show_online(results: dict[str, dict[str, dict[str, float]]]) -> bool:
                 f"{kind:7} {name:26} p50 {found['p50_ms']:8.2f} ms  p99 {found['p99_ms']:8.2f} ms"
                 f"  cpu {found['cpu_p50_ms']:8.2f} ms"
             )
-    return all(readers["ours"]["p99_ms"] < BAR_ONLINE_MS for readers in results.values())
+    return all(readers["ours, after a push"]["p99_ms"] < BAR_ONLINE_MS for readers in results.values())
 
 
 def main() -> int:

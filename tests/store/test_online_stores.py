@@ -101,6 +101,22 @@ def test_more_keys_than_one_query_may_hold(online: Any) -> None:
     assert [value for _, value in online.read("S7", "none", "S7")] == [7, None, 7]
 
 
+@pytest.mark.parametrize("more", [0, 20])
+def test_the_same_request_sees_what_others_wrote_since(online: Any, tmp_path: Path, more: int) -> None:
+    config, other = store_of(online.section, tmp_path)
+    requests = [("A",), ("A", "B"), ("B", "A"), *((f"S{number}",) for number in range(more))]
+    for turn in range(3):
+        for request in requests:
+            assert [value for _, value in online.read(*request)] == [
+                None if turn == 0 else float(turn if symbol == "A" else -turn) for symbol in request
+            ]
+            assert online.read(*request) == online.read(*request)
+        later = START + turn * TICK
+        rows = [(symbol, -1.0 - turn, later, later) for symbol in ("B", *(request[0] for request in requests[3:]))]
+        write_rows(other, config, online.view, ("A", 1.0 + turn, later, later), *rows)
+    other.close()
+
+
 def test_a_failed_batch_leaves_nothing_behind(online: Any) -> None:
     with pytest.raises(AttributeError):
         online.write(("A", 1.0, START, START), ("B", 2.0, None, START))

@@ -21,6 +21,7 @@ from project01.store.packed import CLOCKS_SIZE
 _WAIT_S = 30  # for another writer
 _KEYS_A_QUERY = 900  # SQLite's oldest limit on parameters is 999,
 _VIEWS_A_QUERY = 60  # and on tables of a join 64
+_MOST_ANSWERS = 16  # of a thousand symbols and 30 features, a few MB
 
 _SHARED = """
     CREATE TABLE IF NOT EXISTS layouts (identity BLOB PRIMARY KEY, columns BLOB NOT NULL) WITHOUT ROWID;
@@ -55,6 +56,7 @@ class NewestSqliteOnlineStore(PackedOnlineStore):
     def __init__(self) -> None:
         self._reading = threading.Lock()
         self._open: tuple[tuple[int, int, int], sqlite3.Connection] | None = None
+        self._answers = _Answers()
 
     def write_views(self, config: RepoConfig, writes: Sequence[ViewWrite]) -> None:
         """Write rows of several views in one transaction; a row older than what is there changes nothing.
@@ -83,7 +85,7 @@ class NewestSqliteOnlineStore(PackedOnlineStore):
             connection.execute("BEGIN")
             try:
                 reached = dict(connection.execute("SELECT view, us FROM reached"))
-                rows = _rows(connection, tables, keys)
+                rows = self._answers.rows(connection, tuple(tables), tuple(keys))
                 return [ViewRead(reached.get(table), held) for table, held in zip(tables, rows, strict=True)]
             finally:
                 connection.rollback()
@@ -136,7 +138,27 @@ class NewestSqliteOnlineStore(PackedOnlineStore):
                 self._open[1].close()
             # Reads take turns, so that one connection serves every thread.
             self._open = here, _connect(path, check_same_thread=False)
+            self._answers = _Answers()
         return self._open[1]
+
+
+class _Answers:
+    """What one connection was asked since anyone last wrote: who serves asks for the same symbols again and again."""
+
+    def __init__(self) -> None:
+        self._version = -1
+        self._held: dict[tuple[tuple[str, ...], tuple[bytes, ...]], list[list[bytes | None]]] = {}
+
+    def rows(
+        self, connection: sqlite3.Connection, tables: tuple[str, ...], keys: tuple[bytes, ...]
+    ) -> list[list[bytes | None]]:
+        """As `_rows`; the connection must have read within its transaction, so that it knows of every commit."""
+        version = connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version or len(self._held) >= _MOST_ANSWERS:
+            self._version, self._held = version, {}
+        if (tables, keys) not in self._held:
+            self._held[tables, keys] = _rows(connection, tables, keys)
+        return self._held[tables, keys]
 
 
 def _rows(connection: sqlite3.Connection, tables: Sequence[str], keys: Sequence[bytes]) -> list[list[bytes | None]]:
