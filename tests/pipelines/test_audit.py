@@ -1,6 +1,7 @@
 """The audit over the chain: every planted leak is caught with its layer, and nothing honest is flagged."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -9,6 +10,7 @@ from tests.effort import rest_slow
 from tests.etl.leaky_features import LEAKY, Leaky, as_decided, first_versions, valued
 from typer.testing import CliRunner
 
+from project01 import pipelines
 from project01.backtest import Signal
 from project01.domain import InputError
 from project01.evaluate import Layer, audit_layer, cut_times
@@ -179,3 +181,9 @@ def test_the_self_test_of_the_command_ends_with_1_when_a_leak_is_missed(monkeypa
     done = CliRunner().invoke(app, ["audit", "lookahead", "--self-test"])
     assert done.exit_code == 1
     assert "MISSED" in done.stdout
+
+
+def test_no_name_of_the_pipelines_is_that_of_a_file() -> None:
+    """Names are looked up when they are asked for: a file of that name, imported before, would come in their place."""
+    files = {path.stem for path in Path(pipelines.__file__).parent.glob("*.py")}
+    assert set(pipelines.__all__) & files == set()

@@ -68,14 +68,14 @@ def lookahead(
       project01 audit lookahead --layers features --sets core,technical --file gaps.py
       project01 audit lookahead --self-test
     """
-    from project01.pipelines import audit_lookahead, audit_self_test, daily_sets, lookahead_layers
+    from project01.pipelines import audit_lookahead, audit_self_test, audited_layers, daily_sets
     from project01.settings import FeatureSettings
 
     if self_test:
         _show_self_test(audit_self_test(seed, show.TerminalProgress()), as_json)
         return
     wanted = FeatureSettings(sets=tuple(sets.split(",")) if sets else daily_sets(), files=tuple(file or ()))
-    asked = tuple(layers.split(",")) if layers else lookahead_layers()
+    asked = tuple(layers.split(",")) if layers else audited_layers()
     result = audit_lookahead(out, times, seed, symbols, sessions, show.TerminalProgress(), wanted, asked)
     if as_json:
         show.print_json(result)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from project01.lake import LandingLimits
-    from project01.pipelines.audit import audit_lookahead, audit_self_test, daily_sets, lookahead_layers
+    from project01.pipelines.audit import audit_lookahead, audit_self_test, audited_layers, daily_sets
     from project01.pipelines.certificate import certify_null, null_markdown, null_table
     from project01.pipelines.doctor import diagnose
     from project01.pipelines.feature_docs import catalogue_rows, feature_pages
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from project01.pipelines.worlds import PriceSource
 
 _MODULES = {
-    "audit": ("audit_lookahead", "audit_self_test", "daily_sets", "lookahead_layers"),
+    "audit": ("audit_lookahead", "audit_self_test", "daily_sets", "audited_layers"),
     "certificate": ("certify_null", "null_markdown", "null_table"),
     "doctor": ("diagnose",),
     "feature_docs": ("catalogue_rows", "feature_pages"),
@@ -97,6 +97,7 @@ __all__ = [
     "apply_topics",
     "audit_lookahead",
     "audit_self_test",
+    "audited_layers",
     "catalogue_rows",
     "certify_null",
     "daily_sets",
@@ -118,7 +119,6 @@ __all__ = [
     "land",
     "ledger_rows",
     "letter_rows",
-    "lookahead_layers",
     "materialise_features",
     "measure_power",
     "null_markdown",

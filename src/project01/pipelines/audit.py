@@ -25,7 +25,7 @@ def daily_sets() -> tuple[str, ...]:
     return tuple(name for name in feature_sets() if feature_set(name)[0].clock == "session")
 
 
-def lookahead_layers() -> tuple[str, ...]:
+def audited_layers() -> tuple[str, ...]:
     """Layers of the audit, in the order of the chain."""
     return LAYERS
 
