@@ -32,6 +32,7 @@ from project01.domain.forecast import (
     FloatArray,
     Forecast,
     TrainingSet,
+    columns_of,
     quantile_column,
 )
 from project01.domain.licences import LICENCES, Licence, may_leave
@@ -144,6 +145,7 @@ __all__ = [
     "Tweet",
     "UnreachableError",
     "VendorError",
+    "columns_of",
     "conform",
     "may_leave",
     "quantile_column",

@@ -1,9 +1,11 @@
 """The tables that pass between store, models, backtest and report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from project01.domain.errors import SchemaError
@@ -73,6 +75,11 @@ class FeatureFrame:
 
     def __len__(self) -> int:
         return self.frame.height
+
+
+def columns_of(values: Mapping[str, NDArray[np.float32]]) -> pl.DataFrame:
+    """Columns that share the memory of the arrays: Polars would copy them, at the price of several features each."""
+    return pl.DataFrame(pa.table({name: pa.array(column) for name, column in values.items()}))
 
 
 @dataclass(frozen=True)

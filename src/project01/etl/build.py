@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from project01.domain import FloatArray, InputError
+from project01.domain import FloatArray, InputError, columns_of
 from project01.etl.across import Slices
 from project01.etl.context import Context, Inputs, given_values
-from project01.etl.engine import KEYS, advance, check_bars, columns_of, definitions
+from project01.etl.engine import KEYS, advance, check_bars, definitions
 from project01.etl.feature import Feature
 from project01.etl.fuse import kernel_for
 from project01.etl.inputs import SESSION_INPUTS

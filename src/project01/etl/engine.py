@@ -1,15 +1,14 @@
 """From prepared bars to a table of features: one pass of compiled steps, then ranks across each session."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from project01.domain import FloatArray, InputError, SchemaError
+from project01.domain import FloatArray, InputError, SchemaError, columns_of
 from project01.etl.across import Slices
 from project01.etl.adjust import PREPARED
 from project01.etl.catalogue import catalogue
@@ -54,11 +53,6 @@ def compute_features(
     slices = Slices(bars, context.industries if context else None)
     found |= {feature.name: slices.compare(feature, found[feature.inputs[0]]) for feature in ranks}
     return bars.select(KEYS).hstack(columns_of({feature.name: found[feature.name] for feature in features}))
-
-
-def columns_of(values: Mapping[str, NDArray[np.float32]]) -> pl.DataFrame:
-    """Columns that share the memory of the arrays: Polars would copy them, at the price of several features each."""
-    return pl.DataFrame(pa.table({name: pa.array(column) for name, column in values.items()}))
 
 
 def check_bars(bars: pl.DataFrame) -> None:

@@ -1,6 +1,6 @@
-"""Tables whose files are read and written by other processes than the one that commits: Spark's executors.
+"""Tables whose files are written before they are committed: by this process, or by others, Spark's executors.
 
-They need no jars for Delta and no settings for S3 but the lake's own: the driver names the files of one version, and
+Those need no jars for Delta and no settings for S3 but the lake's own: the driver names the files of one version, and
 commits those that were written in one transaction, through delta-rs.
 """
 

@@ -1,6 +1,7 @@
 """What Spark's executors do: messages to rows, rows to one Parquet file a task. Nothing is visible before the commit.
 
-The rows are made by the same function as on a laptop, so that a table is the same whoever landed it.
+The rows are made by the same function as on a laptop, so that a table is the same whoever landed it. `TableFile` also
+writes the large tables that one process builds, see decision 0026.
 """
 
 import json

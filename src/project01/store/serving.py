@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from feast.feature_view import FeatureView
 from feast.repo_config import RepoConfig
 from feast.value_type import ValueType
 
-from project01.domain import InputError, NotEnoughDataError
+from project01.domain import InputError, NotEnoughDataError, columns_of
 from project01.store import packed
 from project01.store.definitions import ENTITY, SESSION
 from project01.store.online_packed import (
@@ -212,5 +211,4 @@ def as_frame(
         values[place] = online.views[view].values[name]
         if not all_fresh[view]:
             values[place, ~fresh[view]] = np.nan
-    # Polars would copy each column by itself, which costs more than all the rest of this function.
-    return keys.hstack(pl.DataFrame(pa.table({name: pa.array(own) for name, own in zip(names, values, strict=True)})))
+    return keys.hstack(columns_of(dict(zip(names, values, strict=True))))
