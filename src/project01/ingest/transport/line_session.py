@@ -18,6 +18,9 @@ class LineSession:
 
     HTTP libraries can wait for data either for ever or until a timeout that ends the connection. So a thread waits, and
     `receive` looks at what it has found; `close` cuts the socket under it.
+
+    Attributes:
+        confirmed: see `Session`; a status of 200 may come before the vendor's server has subscribed us.
     """
 
     def __init__(
@@ -29,6 +32,7 @@ class LineSession:
             AuthenticationError: 401 or 403.
             Disconnected: no connection, or any other refusal.
         """
+        self.confirmed = False
         self._stack = ExitStack()
         response = self._stack.enter_context(client.endless(path, parameters, idle_timeout_s=idle_timeout_s))
         self._socket: socket.socket = response.extensions["network_stream"].get_extra_info("socket")
@@ -56,6 +60,7 @@ class LineSession:
             # Once ended, it stays ended.
             self._put(found)
             raise found
+        self.confirmed = True
         return found
 
     def close(self) -> None:

@@ -35,8 +35,9 @@ def listen(
         idle_timeout_s: silence for longer counts as a disconnect.
 
     Yields:
-        `Received` for each frame; `Reconnected` before the first frame after a gap. A polite close is a disconnect like
-        any other. If the first opening fails, the gap starts with the call.
+        `Received` for each frame; `Reconnected` before the first frame after a gap, once the session is confirmed, so
+        that nothing falls between the end of the gap and the start of the subscription. A polite close is a disconnect
+        like any other. If the first opening fails, the gap starts with the call.
 
     Raises:
         AuthenticationError: at once, after what was received before.
@@ -71,6 +72,8 @@ class _Receiver:
         self._name = connection.spec.name
         self._backoff = Backoff(base_s=connection.retry.base_s, cap_s=connection.retry.cap_s, random=connection.random)
         self._last_sign = connection.micros()
+        # Why nothing is heard, until a session is confirmed.
+        self._broken = ""
 
     def run(self) -> None:
         """Receive until the end; whatever goes wrong for good is raised to the reader."""
@@ -86,34 +89,38 @@ class _Receiver:
         return any(end.is_set() for end in self._ends)
 
     def _reconnect_for_ever(self) -> None:
-        reason = ""
         while not self._ended:
             try:
                 session = self._open_session()
             except _PASSING as error:
-                reason = reason or str(error)
+                self._broken = self._broken or str(error)
                 _LOG.debug("%s: no stream: %s", self._name, error)
             else:
-                self._connected(reason)
+                self._backoff.connected(time.monotonic())
                 try:
                     reason = self._receive(session)
                 finally:
                     session.close()
                 self._backoff.lost(time.monotonic())
+                self._broken = self._broken or reason
                 _LOG.debug("%s: the stream broke off: %s", self._name, reason)
             self._rest(self._backoff.next_delay())
 
-    def _connected(self, reason: str) -> None:
+    def _sign(self) -> int:
+        """Note that the vendor is heard, and end the gap if there was one; gives the time, microseconds UTC."""
         now = self._connection.micros()
-        if reason:
-            _LOG.debug("%s: listening again after %.3f s: %s", self._name, (now - self._last_sign) / 1e6, reason)
-            self._queue.put(Reconnected(self._last_sign, now, reason))
+        if self._broken:
+            _LOG.debug("%s: listening again after %.3f s: %s", self._name, (now - self._last_sign) / 1e6, self._broken)
+            self._queue.put(Reconnected(self._last_sign, now, self._broken))
+            self._broken = ""
         self._last_sign = now
-        self._backoff.connected(time.monotonic())
+        return now
 
     def _receive(self, session: Session) -> str:
         """Queue what comes until the session breaks off; gives the reason."""
-        micros, put, poll_s = self._connection.micros, self._queue.put, min(_POLL_S, self._idle_timeout_s)
+        put, poll_s = self._queue.put, min(_POLL_S, self._idle_timeout_s)
+        if session.confirmed:
+            self._sign()
         silent_since = time.monotonic()
         while not self._ended:
             try:
@@ -121,8 +128,7 @@ class _Receiver:
             except Disconnected as gone:
                 return gone.reason
             if payload is not None:
-                self._last_sign = micros()
-                put(Received(payload, self._last_sign))
+                put(Received(payload, self._sign()))
                 silent_since = time.monotonic()
             elif time.monotonic() - silent_since >= self._idle_timeout_s:
                 return f"silence for {self._idle_timeout_s:g} s"

@@ -14,6 +14,11 @@ class Disconnected(Exception):  # noqa: N818 - an event between session and loop
 class Session(Protocol):
     """One connection of a stream, subscribed."""
 
+    @property
+    def confirmed(self) -> bool:
+        """Whether the vendor has said that all from now on comes here; without such a word the first frame says it."""
+        ...
+
     def receive(self, timeout_s: float) -> bytes | None:
         """One frame or line; None: nothing came within the time.
 

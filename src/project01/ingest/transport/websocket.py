@@ -28,7 +28,13 @@ _PING_EVERY_S = 20.0
 
 
 class WebSocketSession:
-    """One WebSocket connection; frames of at most 16 MiB; pings are sent and answered by themselves."""
+    """One WebSocket connection; frames of at most 16 MiB; pings are sent and answered by themselves.
+
+    Attributes:
+        confirmed: see `Session`; who opens it waits for the vendor's answer to the subscription.
+    """
+
+    confirmed = True
 
     def __init__(self, url: str, *, connection: "Connection", open_timeout_s: float = 10.0) -> None:
         """Connect.

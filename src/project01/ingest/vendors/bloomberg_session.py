@@ -146,7 +146,13 @@ def _refusal(sdk: ModuleType, session: Any, found: str) -> Exception:
 
 
 class MarketDataSession:
-    """One subscription session for `listen`: a message of the view for each event."""
+    """One subscription session for `listen`: a message of the view for each event.
+
+    Attributes:
+        confirmed: see `Session`; opening waits for the vendor's answer to the subscription.
+    """
+
+    confirmed = True
 
     def __init__(self, connection: Connection, sdk: ModuleType, securities: Sequence[str]) -> None:
         """Open, subscribe, and wait until each security is confirmed or refused.

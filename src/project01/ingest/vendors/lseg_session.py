@@ -197,7 +197,13 @@ class Tables:
 
 
 class PricingSession:
-    """One pricing stream for `listen`: a view for each update."""
+    """One pricing stream for `listen`: a view for each update.
+
+    Attributes:
+        confirmed: see `Session`; opening waits for the vendor's answer to the subscription.
+    """
+
+    confirmed = True
 
     def __init__(self, sdk: ModuleType, sessions: Sessions, rics: Sequence[str]) -> None:
         """Open a session and the stream, and wait until each instrument is there or refused.

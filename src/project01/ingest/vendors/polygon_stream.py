@@ -40,7 +40,12 @@ class PolygonSession:
     Raises:
         AuthenticationError: the key is wrong, or the plan does not include what was asked.
         Disconnected: no connection, or no acknowledgement in time.
+
+    Attributes:
+        confirmed: see `Session`; opening waits for the vendor's answer to the subscription.
     """
+
+    confirmed = True
 
     def __init__(self, connection: "Connection", channels: frozenset[str]) -> None:
         self._early: deque[bytes] = deque()

@@ -38,6 +38,11 @@ class TwitterSession:
         self._on_line = on_line
         self._ended: str | None = None
 
+    @property
+    def confirmed(self) -> bool:
+        """See `Session.confirmed`."""
+        return self._lines.confirmed
+
     def receive(self, timeout_s: float) -> bytes | None:
         """See `Session.receive`."""
         if self._ended is not None:
