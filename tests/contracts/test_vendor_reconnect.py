@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -30,6 +29,7 @@ MATRIX = [
     if kind not in {"pause", "bad_credentials"}
 ]
 LONGEST_S = 30.0
+POLL_S = 0.02
 
 
 @dataclass
@@ -48,21 +48,27 @@ class Heard:
             self.gaps.append(page.gap)
 
 
-def hear(run: Running, case: VendorCase, dataset: str, *, slow: Callable[[], None] = lambda: None) -> Heard:
+def hear(run: Running, case: VendorCase, dataset: str) -> Heard:
     """Listen until everything that the stand-in put out has arrived and all faults have struck."""
-    heard, stop = Heard(), Event()
-    watchdog = threading.Timer(LONGEST_S, stop.set)
-    watchdog.start()
+    heard, stop, left = Heard(), Event(), Event()
+
+    def watch() -> None:
+        deadline = time.monotonic() + LONGEST_S
+        while not left.wait(POLL_S) and time.monotonic() < deadline:
+            # In this order: what comes between the two questions is asked for again.
+            if run.stand_in.finished and run.faults.done and set(run.stand_in.sent) <= heard.contents.keys():
+                break
+        stop.set()
+
+    # Beside the pages, since none need come after the last record.
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     try:
         for page in run.client.stream(case.streams[dataset], stop):
             heard.add(page)
-            slow()
-            sent = set(run.stand_in.sent) if run.stand_in.finished else None
-            if sent is not None and sent <= heard.contents.keys() and run.faults.done:
-                stop.set()
     finally:
-        watchdog.cancel()
-        watchdog.join()
+        left.set()
+        watcher.join()
     return heard
 
 
