@@ -1,6 +1,7 @@
 """The audit over the chain: every planted leak is caught with its layer, and nothing honest is flagged."""
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,25 @@ from typer.testing import CliRunner
 
 from project01 import pipelines
 from project01.backtest import Signal
-from project01.domain import InputError
+from project01.domain import InputError, trading_calendar
 from project01.evaluate import Layer, audit_layer, cut_times
 from project01.models import POINT_MODELS
 from project01.pipelines import SilentProgress, audit, backtest
 from project01.pipelines.features import selected
 from project01.pipelines.lookahead_chain import LAYERS, AuditedChain, checked_layers
 from project01.pipelines.lookahead_layers import market_of
-from project01.pipelines.lookahead_trading import CONSTRUCTIONS, forecast_table, portfolio_layer
+from project01.pipelines.lookahead_trading import (
+    CONSTRUCTIONS,
+    forecast_table,
+    market_of_bars,
+    portfolio_layer,
+    traded_signal,
+)
 from project01.pipelines.lookahead_world import simulated_tables
 from project01.pipelines.planted_leaks import planted_tables
 from project01.pipelines.planted_leaks_trading import PLANTED
-from project01.settings import FeatureSettings
+from project01.pipelines.workspace import open_workspace
+from project01.settings import FeatureSettings, load_settings
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +91,7 @@ def decided(leaky: Leaky) -> set[str]:
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> AuditedChain:
     features = selected(FeatureSettings(sets=audit.daily_sets()))
-    return AuditedChain(simulated_tables(5, 330, 11), features, tmp_path_factory.mktemp("audit"), 7)
+    return AuditedChain(simulated_tables(5, 330, 11), features, tmp_path_factory.mktemp("audit"), 7, trading_calendar())
 
 
 def flagged(layer: Layer, times: int) -> list[str]:
@@ -141,8 +149,26 @@ def test_a_leak_in_the_signal_of_the_backtest_step_is_caught(later: int, monkeyp
         return Signal(sessions, names, np.vstack([values[later:], values[:later]]), spread)
 
     monkeypatch.setattr(backtest, "Signal", planted)
-    found = flagged(portfolio_layer(bars, forecast_table(made, bars), construction), 8)
+    found = flagged(portfolio_layer(bars, forecast_table(made, bars), trading_calendar(), construction), 8)
     assert bool(found) == bool(later)
+
+
+def test_a_run_is_audited_with_the_calendar_of_its_exchange(tmp_path: Path) -> None:
+    """London trades on the fourth of July; by New York's calendar its forecast would stand a session earlier."""
+    workspace = open_workspace(tmp_path / "run")
+    workspace.save_settings(load_settings(None, {"data.calendar": "XLON"}).settings)
+    calendar = audit.calendar_of(tmp_path / "run")
+    days = calendar.as_frame().filter(pl.col("session").is_between(date(2023, 7, 3), date(2023, 7, 6)))
+    bars = days.select(
+        "session", event_time="close_at", knowledge_time="close_at", symbol=pl.lit("VOD"), open=1.0, high=1.0, low=1.0,
+        close=1.0, adj_close=1.0, volume=1.0, factor=1.0,
+    )  # fmt: skip
+    score = pl.int_range(pl.len()).cast(pl.Float64)
+    made = bars.select("symbol", as_of="knowledge_time", mean=score, q05=score - 1.0, q95=score + 1.0)
+    signal = traded_signal(forecast_table(made, bars), market_of_bars(bars), calendar)
+    assert signal is not None
+    assert signal.values[:, 0].tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert audit.calendar_of(None).name == "XNYS"
 
 
 def test_unknown_layers_are_refused() -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from project01.domain import BARS
+from project01.domain import BARS, TradingCalendar, trading_calendar
 from project01.etl import feature_set, feature_sets
 from project01.evaluate import CHANGES, LayerAudit, audit_layer, cut_times
 from project01.pipelines.features import selected
@@ -15,7 +15,8 @@ from project01.pipelines.lookahead_world import audited_tables
 from project01.pipelines.planted_leaks import planted_tables
 from project01.pipelines.planted_leaks_trading import PLANTED
 from project01.pipelines.progress import Progress
-from project01.settings import FeatureSettings
+from project01.pipelines.workspace import Workspace
+from project01.settings import FeatureSettings, load_settings
 
 SELF_TEST_CUTS = 6
 
@@ -61,7 +62,7 @@ def audit_lookahead(
     tables, note = audited_tables(out, symbols, sessions, seed)
     features = selected(wanted or FeatureSettings(sets=daily_sets()))
     with tempfile.TemporaryDirectory() as folder:
-        chain = AuditedChain(tables, features, Path(folder), seed)
+        chain = AuditedChain(tables, features, Path(folder), seed, calendar_of(out))
         found = [_audited(chain, name, times, seed, progress) for name in names]
     leaks = sum(len(audit.leaks) for audit in found)
     outputs = sum(len(audit.outputs) for audit in found)
@@ -79,6 +80,14 @@ def audit_lookahead(
         "left_out": chain.usable[1] if "features" in names else {},
         "rows": tables[BARS.name].height,
     }
+
+
+def calendar_of(out: Path | None) -> TradingCalendar:
+    """Of the exchange a run's bars come from; None: of the sample's."""
+    kept = None if out is None else Workspace(out).settings_file
+    if kept is None or not kept.is_file():
+        return trading_calendar()
+    return trading_calendar(load_settings(kept).settings.data.calendar)
 
 
 def _audited(chain: AuditedChain, name: str, times: int, seed: int, progress: Progress) -> LayerAudit:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from project01.domain import BARS, InputError, NotEnoughDataError
+from project01.domain import BARS, InputError, NotEnoughDataError, TradingCalendar
 from project01.etl import Feature, compute_features, feature_set, forward_returns
 from project01.evaluate import Change, Layer, Outputs, Tables, WalkForward
 from project01.models import POINT_MODELS
@@ -67,12 +67,14 @@ class AuditedChain:
         wanted: features to audit; those the tables cannot carry are left out.
         folder: where Feast's files go.
         seed: of the forecasters.
+        calendar: of the exchange the bars come from.
     """
 
     tables: Tables
     wanted: tuple[Feature, ...]
     folder: Path
     seed: int
+    calendar: TradingCalendar
 
     @cached_property
     def usable(self) -> tuple[tuple[Feature, ...], dict[str, str]]:
@@ -87,7 +89,7 @@ class AuditedChain:
             "features": lambda: feature_layer(self.tables, self.usable[0], HORIZON),
             "store": self._store,
             "models": lambda: model_layer(self._training, tuple(POINT_MODELS), self._split, self.seed),
-            "portfolio": lambda: portfolio_layer(self._traded_bars, self._forecasts),
+            "portfolio": lambda: portfolio_layer(self._traded_bars, self._forecasts, self.calendar),
             "backtest": lambda: backtest_layer(self._traded_bars, self._targets),
             "chain": self._chain,
         }
@@ -143,7 +145,7 @@ class AuditedChain:
     @cached_property
     def _targets(self) -> pl.DataFrame:
         market = market_of_bars(self._traded_bars)
-        signal = traded_signal(self._forecasts, market)
+        signal = traded_signal(self._forecasts, market, self.calendar)
         if signal is None:
             raise NotEnoughDataError("No forecast falls on a session with bars; nothing can be traded.")
         made = CONSTRUCTIONS[CONSTRUCTION](signal, market)
@@ -172,7 +174,10 @@ class AuditedChain:
             traded = bars.filter(pl.col("session") >= pl.lit(begin))
             if table.is_empty() or traded.is_empty():
                 return outputs
-            for later in (portfolio_layer(traded, table), backtest_layer(traded, self._decided(traded, table))):
+            for later in (
+                portfolio_layer(traded, table, self.calendar),
+                backtest_layer(traded, self._decided(traded, table)),
+            ):
                 outputs |= later.compute(later.tables, cut)
             return outputs
 
@@ -180,7 +185,7 @@ class AuditedChain:
 
     def _decided(self, bars: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
         market = market_of_bars(bars)
-        signal = traded_signal(forecasts, market)
+        signal = traded_signal(forecasts, market, self.calendar)
         if signal is None:
             return self._targets.clear()
         return weights_of(CONSTRUCTIONS[CONSTRUCTION](signal, market), bars).rename({"as_of": "knowledge_time"})

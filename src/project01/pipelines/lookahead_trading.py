@@ -23,7 +23,7 @@ from project01.backtest import (
     retail_costs,
     run_backtest,
 )
-from project01.domain import FORECAST_SCHEMA, FeatureFrame, NotEnoughDataError, TrainingSet, trading_calendar
+from project01.domain import FORECAST_SCHEMA, FeatureFrame, NotEnoughDataError, TradingCalendar, TrainingSet
 from project01.evaluate import Change, Layer, Outputs, Tables, WalkForward
 from project01.models import ConformalForecaster, make_forecaster, walk_forward
 from project01.pipelines.backtest import signal_of
@@ -111,18 +111,19 @@ def forecast_table(forecasts: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def traded_signal(forecasts: pl.DataFrame, market: Market) -> Signal | None:
+def traded_signal(forecasts: pl.DataFrame, market: Market, calendar: TradingCalendar) -> Signal | None:
     """What the backtest step trades on, by its own `signal_of`; None where there is nothing to trade.
 
     Args:
         forecasts: as `forecast_table` makes them. A forecast counts as it was first made; one of a name or a session
             that the market has no bars for is left out, since bars and forecasts are changed apart.
         market: to trade in.
+        calendar: of its exchange.
     """
     days = pl.Series("session", market.sessions).cast(pl.Date)
     first = forecasts.sort("knowledge_time").unique(["symbol", "session"], keep="first", maintain_order=True)
     rows = first.filter(pl.col("symbol").is_in(market.symbols), pl.col("session").is_in(days.implode()))
-    return None if rows.is_empty() else signal_of(rows, trading_calendar(), market)
+    return None if rows.is_empty() else signal_of(rows, calendar, market)
 
 
 def closes_of(bars: pl.DataFrame) -> pl.DataFrame:
@@ -147,13 +148,16 @@ def market_of_bars(bars: pl.DataFrame) -> Market:
 
 
 def portfolio_layer(
-    bars: pl.DataFrame, forecasts: pl.DataFrame, constructions: Mapping[str, Construction] = CONSTRUCTIONS
+    bars: pl.DataFrame,
+    forecasts: pl.DataFrame,
+    calendar: TradingCalendar,
+    constructions: Mapping[str, Construction] = CONSTRUCTIONS,
 ) -> Layer:
     """Forecasts and prepared bars -> target weights of every construction."""
 
     def compute(tables: Tables, _: np.datetime64) -> Outputs:
         market = market_of_bars(tables["bars"])
-        signal = traded_signal(tables["forecasts"], market)
+        signal = traded_signal(tables["forecasts"], market, calendar)
         if signal is None:
             none = pl.DataFrame(schema={"symbol": pl.String, "as_of": pl.Datetime("us", "UTC")})
             return dict.fromkeys(constructions, none)
