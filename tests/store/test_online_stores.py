@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.effort import examples
 from tests.redis_server import redis_server
+from tests.store.conftest import empty_redis
 
 from project01.domain import SchemaError, StoreError
 from project01.store import packed
@@ -356,3 +357,22 @@ def test_redis_that_refuses_or_is_gone_is_named_without_its_password(redis_port:
     with pytest.raises(StoreError, match="no Redis address") as wrong:
         store.online_read(config, view, [entity_key("A")])
     assert "canary-7" not in str(wrong.value)
+
+
+def test_redis_is_read_again_after_it_cut_the_connection_and_its_errors_are_told(
+    redis_port: int, tmp_path: Path
+) -> None:
+    import redis
+
+    view = feature_view("v", a="Float32")
+    config, store = store_of(empty_redis(redis_port), tmp_path)
+    write_rows(store, config, view, ("A", 1.0, START, None))
+    with redis.Redis(port=redis_port) as client:
+        for _ in range(3):
+            assert store.online_read(config, view, [entity_key("A")])[0][0] == START
+            assert client.client_kill_filter(_type="normal", skipme=True) == 1
+        (name,) = client.keys("*")
+        client.set(name, "no hash")
+    with pytest.raises(StoreError, match="cannot be used"):
+        store.online_read(config, view, [entity_key("A")])
+    store.close()

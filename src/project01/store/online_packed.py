@@ -175,9 +175,14 @@ def _layout(columns: tuple[tuple[str, str], ...]) -> Layout:
 def symbol_keys(config: RepoConfig, join_key: str, symbols: Sequence[str]) -> list[bytes]:
     """Feast's serialised keys of entities with one text column, without a protobuf message for each."""
     empty = _key(config, EntityKey(join_keys=[join_key], entity_values=[Value(string_val="")]))
-    head = empty[:-4]  # the last four bytes are the length of the text
+    return list(_keys(empty[:-4], tuple(symbols)))  # the last four bytes are the length of the text
+
+
+@lru_cache(maxsize=16)
+def _keys(head: bytes, symbols: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Made once for each universe: who serves asks for the same symbols again and again."""
     texts = [symbol.encode() for symbol in symbols]
-    return [head + len(text).to_bytes(4, "little") + text for text in texts]
+    return tuple(head + len(text).to_bytes(4, "little") + text for text in texts)
 
 
 def _packed_rows(

@@ -8,6 +8,7 @@ are a few megabytes, so a view need not be spread over servers, and one command 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Literal
 
 from feast.entity import Entity
@@ -21,6 +22,7 @@ from project01.store.packed import instant_bytes, instant_of
 
 try:
     import redis
+    from hiredis import pack_command
 except ImportError as error:
     raise MissingExtraError("The feature store on Redis", "redis") from error
 
@@ -104,11 +106,15 @@ class NewestRedisOnlineStore(PackedOnlineStore):
         Raises:
             StoreError: the server cannot be reached, or refused.
         """
-        fields = [_REACHED, *keys]
-        with self._connected(config) as client, client.pipeline(transaction=True) as pipeline:
-            for table in tables:
-                pipeline.hmget(_hash(config, table), fields)
-            found = pipeline.execute()
+        asked = _asked(tuple(_hash(config, table) for table in tables), tuple(keys))
+        with self._connected(config) as client:
+            connection = client.connection_pool.get_connection()
+            try:
+                found = connection.retry.call_with_retry(
+                    lambda: _answered(connection, asked, len(tables)), lambda _: connection.disconnect()
+                )
+            finally:
+                client.connection_pool.release(connection)
         return [ViewRead(instant_of(first) if first else None, rows) for first, *rows in found]
 
     def read_layout(self, config: RepoConfig, table: str, identity: bytes) -> bytes:
@@ -171,6 +177,29 @@ def _client(url: str) -> Any:
         raise StoreError(
             "The online store's url is no Redis address. Write redis://host:6379/0, or rediss:// for TLS."
         ) from None
+
+
+@lru_cache(maxsize=16)
+def _asked(hashes: tuple[str, ...], keys: tuple[bytes, ...]) -> bytes:
+    """One transaction that reads the keys of all hashes, in Redis's protocol.
+
+    The client's pipeline would put it together anew for each read, a fifth of its time, and send it in pieces.
+    """
+    commands = [(b"HMGET", name.encode(), _REACHED, *keys) for name in hashes]
+    # Its stub says that a command has one part.
+    return b"".join(pack_command(command) for command in [(b"MULTI",), *commands, (b"EXEC",)])  # type: ignore[arg-type]
+
+
+def _answered(connection: Any, asked: bytes, count: int) -> list[list[bytes | None]]:
+    """The hashes' answers; raises the first error among them."""
+    connection.send_packed_command([asked])
+    for _ in range(1 + count):  # begun, and each read queued
+        connection.read_response()
+    found: list[Any] = connection.read_response()
+    for answer in found:
+        if isinstance(answer, redis.RedisError):
+            raise answer
+    return found
 
 
 def _hash(config: RepoConfig, table: str) -> str:

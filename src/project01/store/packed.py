@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,9 +145,7 @@ def decode_alike(layout: Layout, rows: Sequence[bytes | None]) -> tuple[Array, A
     """
     if not layout.is_fixed:
         return None
-    filled = [row for row in rows if row is not None]
-    if len(filled) < len(rows):
-        filled = [row or layout.blank for row in rows]
+    filled = [row or layout.blank for row in rows] if None in rows else cast(Sequence[bytes], rows)
     if set(map(len, filled)) - {layout.dtype.itemsize}:
         return None
     array = decode(layout, filled)
