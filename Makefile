@@ -42,8 +42,9 @@ install-all: $(VENV)/all.stamp ## virtualenv with every extra
 demo: $(VENV)/core.stamp ## set up and run the main job on real sample prices
 	@$(BIN)/project01 demo --out $(OUT)
 
+# More workers than cores: many tests wait for a server, a clock or a disk.
 test: lint types ## set up and run everything: lint, types, all tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 lint: $(VENV)/all.stamp ## ruff and bandit
 	$(BIN)/ruff check .
