@@ -128,6 +128,22 @@ def test_a_row_that_comes_or_goes_is_a_leak(bars: pl.DataFrame) -> None:
     assert "rows" in {leak.output for leak in audited(only_winners, bars)}
 
 
+@pytest.mark.parametrize("first_row", [-1, 0])
+def test_an_output_that_comes_or_goes_is_a_leak_only_where_it_stood_already(bars: pl.DataFrame, first_row: int) -> None:
+    """A back-test that begins after the cut is left out where there is no future; one that began before is not."""
+    last = bars["knowledge_time"].max()
+
+    def compute(tables: dict[str, pl.DataFrame], _: np.datetime64) -> dict[str, pl.DataFrame]:
+        rows = tables["bars"]
+        book = rows.sort("knowledge_time").select("symbol", as_of="knowledge_time", equity=C)[first_row:]
+        return {"": feature(C)(rows)} | ({"book": book} if rows["knowledge_time"].max() == last else {})
+
+    layer = Layer("chain", {"bars": bars}, compute, ("nothing",))
+    leaks = audit_layer(layer, cut_times(bars, 5, seed=1), seed=1).leaks
+    assert {leak.output for leak in leaks} == ({"book.rows"} if first_row == 0 else set())
+    assert all(leak.as_of for leak in leaks)
+
+
 def test_missing_equals_missing_but_not_a_number(bars: pl.DataFrame) -> None:
     for quiet in (pl.lit(None, pl.Float64), pl.lit(float("nan"))):
         assert audited(feature(quiet), bars, 3) == ()

@@ -18,7 +18,7 @@ from project01.evaluate import Layer, audit_layer, cut_times
 from project01.models import POINT_MODELS
 from project01.pipelines import SilentProgress, audit, backtest
 from project01.pipelines.features import selected
-from project01.pipelines.lookahead_chain import LAYERS, AuditedChain, checked_layers
+from project01.pipelines.lookahead_chain import CONSTRUCTION, LAYERS, AuditedChain, checked_layers
 from project01.pipelines.lookahead_layers import market_of
 from project01.pipelines.lookahead_trading import (
     CONSTRUCTIONS,
@@ -136,6 +136,14 @@ def test_no_construction_and_no_book_is_flagged(chain: AuditedChain, name: str) 
     assert flagged(layer, 3) == []
     if name == "portfolio":
         assert set(layer.compute(layer.tables, np.datetime64("now"))) == set(CONSTRUCTIONS)
+
+
+@pytest.mark.slow
+def test_the_whole_chain_is_not_flagged_not_even_before_the_first_trade(chain: AuditedChain) -> None:
+    layer = chain.layer("chain")
+    found = audit_layer(layer, cut_times(layer.tables["bars"], 40, 3)[[0, 12, -2]], 3)
+    assert {"book.equity", "forecasts.mean", f"{CONSTRUCTION}.weight"} <= set(found.outputs)
+    assert [str(leak) for leak in found.leaks] == []
 
 
 @pytest.mark.parametrize("later", [0, 1])

@@ -146,7 +146,11 @@ def _differences(
     for name in dict.fromkeys([*before, *after]):
         if name not in before or name not in after:
             gone = name in before
-            leaks.append(_rows_leak(layer, name, (change, str(cut)), ("", ""), gone=gone))
+            # Without a future there may be nothing to trade: an output that comes later only may be left out.
+            rows = _until(before[name] if gone else after[name], cut)
+            if rows.height:
+                place = _place(rows.row(0, named=True))
+                leaks.append(_rows_leak(layer, name, (change, str(cut)), place, gone=gone))
             continue
         found, count = _compare(name, before[name], after[name], change, cut)
         leaks += [replace(leak, layer=layer) for leak in found]
@@ -197,15 +201,17 @@ def _bits(values: pl.Series) -> NDArray[np.generic]:
     return np.asarray(array.view(f"i{array.dtype.itemsize}"))
 
 
+def _until(frame: pl.DataFrame, cut: np.datetime64) -> pl.DataFrame:
+    """Rows at or before a cut."""
+    instant = pl.lit(cut.astype("datetime64[us]").item()).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return frame.filter(pl.col("as_of") <= instant)
+
+
 def _compare(
     table: str, before: pl.DataFrame, after: pl.DataFrame, change: Change, cut: np.datetime64
 ) -> tuple[list[Leak], int]:
-    instant = pl.lit(cut.astype("datetime64[us]").item()).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     keys = [name for name in _KEYS if name in before.columns]
-    left, right = (
-        frame.filter(pl.col("as_of") <= instant).with_columns(pl.lit(value=True).alias("__present"))
-        for frame in (before, after)
-    )
+    left, right = (_until(frame, cut).with_columns(pl.lit(value=True).alias("__present")) for frame in (before, after))
     joined = left.join(right, on=keys, how="full", suffix="__after", coalesce=True, nulls_equal=True).sort(keys)
     present, still = (joined[name].fill_null(value=False) for name in ("__present", "__present__after"))
     leaks, how = [], (change, str(cut))
