@@ -128,10 +128,10 @@ class ToyClient:
         session = WebSocketSession(self._connection.stream_address, connection=self._connection)
         try:
             session.send(json.dumps({"key": self._connection.secrets["key"].get_secret_value()}))
-            if session.receive(2.0) != b'"welcome"':
+            if session.receive(10.0) != b'"welcome"':
                 raise AuthenticationError("toy refused the key. Check TOY_KEY.")
             session.send(json.dumps({"subscribe": "prints"}))
-            if session.receive(2.0) != b'"subscribed"':
+            if session.receive(10.0) != b'"subscribed"':
                 raise Disconnected("no answer to subscribe")
         except BaseException:
             session.close()
