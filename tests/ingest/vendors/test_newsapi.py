@@ -182,6 +182,19 @@ def test_an_article_that_becomes_searchable_late_is_found_by_the_next_call(tmp_p
         assert ids(list(client.history(EVERYTHING, cursor))) == [id_of(late["url"])]
 
 
+@pytest.mark.parametrize("fraction_us", [0, 1, 500_000, 999_999])
+def test_no_article_at_the_edge_of_what_is_asked_again_comes_twice(fraction_us: int, tmp_path: Path) -> None:
+    """Published at seconds around an hour before the end: times are asked for in whole seconds."""
+    clock = FixedClock(NOW + timedelta(microseconds=fraction_us))
+    with stand_in(now=NOW, past=0) as news, client_of(news, tmp_path, clock=clock) as client:
+        news._articles = [news._article(n, news._began_s - 86_400 - 3_600 + n - 2) for n in range(5)]
+        taken = list(client.history(EVERYTHING))
+        assert sorted(ids(taken)) == sorted(news.ids)
+        later = FixedClock(clock.instant + timedelta(minutes=1))
+        with client_of(news, tmp_path / "later", clock=later) as again:
+            assert ids(list(again.history(EVERYTHING, taken[-1].cursor))) == []
+
+
 def test_headlines_bring_only_new_ones_and_page_shifts_repeat_none(tmp_path: Path) -> None:
     with stand_in() as news, client_of(news, tmp_path) as client:
         taken: list[Page] = []

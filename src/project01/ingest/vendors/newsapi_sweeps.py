@@ -79,7 +79,7 @@ def articles(asking: Asking, query: Query, words: str, cursors: Cursors, newest:
         sweep = Sweep(sweep.done, end, end, sweep.seen)
     start = micros_of(query.start) if query.start is not None else None
     if sweep.done is not None:
-        start = max(start or 0, sweep.done - _OVERLAP_US)
+        start = max(start or 0, _again_from(sweep.done))
     met, others, announced = set[str](), 0, None
     while sweep.reached is not None:
         answered = asking.ask(_window(words, start, sweep.reached))
@@ -113,10 +113,10 @@ def _after(sweep: Sweep, answered: Answered, here: dict[str, int]) -> tuple[Swee
             f"NewsAPI gave an article of {at(max(here.values())).isoformat()} where none after "
             f"{at(reached).isoformat()} was asked for. Try again later."
         )
-    keep_from = min(end, sweep.done if sweep.done is not None else end) - _OVERLAP_US
+    keep_from = _again_from(min(end, sweep.done if sweep.done is not None else end))
     seen = sweep.seen | here
     if len(here) + others >= answered.total:
-        kept = {name: when for name, when in seen.items() if when >= end - _OVERLAP_US}
+        kept = {name: when for name, when in seen.items() if when >= _again_from(end)}
         return Sweep(done=end, seen=kept), None
     if oldest is None or oldest >= reached:
         return sweep, VendorError(
@@ -165,6 +165,14 @@ def headlines(asking: Asking, words: str, cursors: Cursors) -> Iterator[Page]:
             raise VendorError(
                 f"NewsAPI announced {announced} headlines and gave {len(met) + others}, twice. Try again later."
             )
+
+
+def _again_from(end: int) -> int:
+    """From when on the next sweep asks again, behind one that read up to `end`: a whole second, as is asked for.
+
+    Ids are kept from the same instant on: an article of the second that is cut would come twice.
+    """
+    return (end - _OVERLAP_US) // _SECOND_US * _SECOND_US
 
 
 def _only_new(decoded: Decoded, seen: dict[str, int]) -> Decoded:
