@@ -16,7 +16,7 @@ from project01.pipelines.planted_leaks import planted_tables
 from project01.pipelines.planted_leaks_trading import PLANTED
 from project01.pipelines.progress import Progress
 from project01.pipelines.workspace import Workspace
-from project01.settings import FeatureSettings, load_settings
+from project01.settings import FeatureSettings
 
 SELF_TEST_CUTS = 6
 
@@ -84,10 +84,7 @@ def audit_lookahead(
 
 def calendar_of(out: Path | None) -> TradingCalendar:
     """Of the exchange a run's bars come from; None: of the sample's."""
-    kept = None if out is None else Workspace(out).settings_file
-    if kept is None or not kept.is_file():
-        return trading_calendar()
-    return trading_calendar(load_settings(kept).settings.data.calendar)
+    return trading_calendar() if out is None else trading_calendar(Workspace(out).kept_settings().data.calendar)
 
 
 def _audited(chain: AuditedChain, name: str, times: int, seed: int, progress: Progress) -> LayerAudit:

@@ -19,7 +19,7 @@ from project01.pipelines.sharpe import Luck
 from project01.pipelines.train import scored_walk_forward
 from project01.pipelines.workspace import Workspace, open_workspace
 from project01.report import Figure, SharpeFigure
-from project01.settings import Settings, load_settings
+from project01.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,7 @@ class Lab:
     def __init__(self, out: Path, settings: Settings | None = None) -> None:
         self._workspace: Workspace = open_workspace(out)
         self._features = self._workspace.require("features", "features").summary
-        kept = self._workspace.settings_file
-        self.settings = settings or load_settings(kept if kept.is_file() else None).settings
+        self.settings = settings or self._workspace.kept_settings()
 
     def training_set(self) -> TrainingSet:
         """Features and labels of every row whose outcome was known before the seal."""

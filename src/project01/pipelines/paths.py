@@ -28,7 +28,7 @@ from project01.pipelines.progress import Progress
 from project01.pipelines.train import FORECASTS, as_of_times
 from project01.pipelines.workspace import Workspace, code_hash, content_hash, open_workspace
 from project01.report import Figure
-from project01.settings import Settings, load_settings
+from project01.settings import Settings
 
 SPLIT, PATH = "combinatorial split", "combinatorial path"
 RANK_IC, EXCESS_A_YEAR = "rank_ic", "excess_a_year"
@@ -111,8 +111,7 @@ def audit_paths(out: Path, groups: int, test_groups: int, progress: Progress) ->
         )
     workspace = open_workspace(out)
     made = workspace.require("features", "features").summary
-    kept = workspace.settings_file
-    settings = load_settings(kept if kept.is_file() else None).settings
+    settings = workspace.kept_settings()
     names, until = tuple(made["features"]), readable_until(workspace)
     study = _Study(
         read_training_set(workspace, names, settings.forecast.horizon, until),

@@ -17,7 +17,7 @@ import project01
 from project01.domain import InputError
 from project01.lake import Lake
 from project01.pipelines.doctor import library_versions
-from project01.settings import Settings
+from project01.settings import Settings, load_settings
 
 # Those whose version may change a result.
 LIBRARIES = ("lightgbm", "numba", "numpy", "polars", "scikit-learn", "scipy", "xgboost-cpu")
@@ -141,6 +141,10 @@ class Workspace:
     def settings_file(self) -> Path:
         """The settings this folder was made with; later steps start from them."""
         return self.root / "settings.yaml"
+
+    def kept_settings(self) -> Settings:
+        """Those settings, the defaults where none were kept."""
+        return load_settings(self.settings_file if self.settings_file.is_file() else None).settings
 
     def save_settings(self, settings: Settings) -> None:
         """Keep the settings beside the results."""

@@ -208,41 +208,6 @@ def test_every_fault_of_endless_lines(connect: MakeConnection, kind: str) -> Non
     assert threads_of_ours() == []
 
 
-def test_a_server_that_subscribes_after_its_headers_loses_nothing(connect: MakeConnection) -> None:
-    """Between the 200 and the subscription events happen that no frame brings: they must lie inside the gap."""
-    stop, connection = Event(), patient(connect)
-    feed = Feed(list(range(COUNT)), 100.0)
-    asked = []
-
-    def lines(_: Request) -> Reply:
-        def endless() -> Iterator[bytes]:
-            if asked:
-                time.sleep(0.3)
-            asked.append(True)
-            subscription = feed.subscribe()
-            while True:
-                event = subscription.next(0.05)
-                yield b"" if event is None else str(event).encode()
-
-        return Reply(lines=endless())
-
-    known: set[int] = set()
-    with StandInServer(http=lines, faults=FaultScript(Fault("close_1006", after=30, where="stream"))) as server:
-        client = HttpClient(server.http_url, source="vendor", key=NoKey(), connection=connection)
-        for event in listen(
-            lambda: LineSession(client, "stream", idle_timeout_s=5.0), stop, connection=connection, idle_timeout_s=5.0
-        ):
-            if isinstance(event, Reconnected):
-                known |= set(feed.published)
-            elif event.payload:
-                known.add(int(event.payload))
-            if feed.finished and COUNT - 1 in known:
-                stop.set()
-        client.close()
-        feed.close()
-    assert known == set(range(COUNT))
-
-
 def test_a_pause_shorter_than_the_idle_time_is_no_gap(connect: MakeConnection) -> None:
     stop, connection = Event(), patient(connect)
     with vendor(Fault("pause", after=30, where="stream", seconds=IDLE_S / 2)) as running:
