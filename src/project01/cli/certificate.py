@@ -101,15 +101,18 @@ def paths(
       project01 audit paths --out runs/mine
       project01 audit paths --out runs/mine --groups 6 --test-groups 3 --json > paths.json
     """
-    from project01.pipelines import audit_paths, paths_table
+    from project01.cli.summary import paths_table
+    from project01.pipelines import audit_paths
 
     result = audit_paths(out, groups, test_groups, show.TerminalProgress())
     if as_json:
         show.print_json({**result, "models": [_plain(model) for model in result["models"]]})
         return
     note = "walk-forward, and paths over its sessions; then over all; ± is half a 90 % interval"
-    show.table(f"Rank IC: {note}", *paths_table(result, "rank_ic", 1.0, 3))
-    show.table(f"Net excess over equal weight, % a year: {note}", *paths_table(result, "excess_annual", 100.0, 1))
+    show.table(f"Rank IC: {note}", *paths_table(result["models"], "rank_ic", digits=3))
+    show.table(
+        f"Net excess over equal weight, % a year: {note}", *paths_table(result["models"], "excess_annual", percent=True)
+    )
     for name, why in result["left_out"].items():
         show.console().print(f"{name} left out: {why}")
     show.console().print(result["sentence"])

@@ -162,3 +162,32 @@ def order_lines(found: dict[str, Any]) -> dict[str, str]:
         "costs": ", ".join(f"{name} {usd:,.2f}" for name, usd in found["costs_usd"].items()) + " USD",
         "borrow, dividends": f"{found['borrow_usd']:,.2f}, {found['dividends_usd']:,.2f} USD",
     }
+
+
+def paths_table(
+    models: list[dict[str, Any]], kind: str, *, percent: bool = False, digits: int = 1
+) -> tuple[list[str], list[list[str]]]:
+    """The walk-forward beside the lowest, middle and highest path: over its sessions, then over all.
+
+    Args:
+        models: of `audit_paths`.
+        kind: ``rank_ic`` or ``excess_annual``.
+        percent: whether figures are shares, to be written in percent.
+        digits: behind the point.
+    """
+    from project01.pipelines import above_zero
+
+    columns = ["forecaster", "walk-forward", "lowest path", "middle", "highest", "above 0"]
+    columns += ["all sessions: lowest", "middle", "highest", "above 0"]
+    rows = []
+    for model in models:
+        told = model["walk_forward"]
+        row = [model["name"], "-" if told is None else _figure(told[kind].model_dump(), percent=percent, digits=digits)]
+        for name in (f"same_{kind}", kind):
+            figures = [path[name] for path in model["paths"] if name in path]
+            known = sorted((f for f in figures if f.value is not None), key=lambda figure: figure.value)
+            ends = [known[place].model_dump() for place in (0, len(known) // 2, -1)] if known else []
+            row += [_figure(end, percent=percent, digits=digits) for end in ends] or ["-"] * 3
+            row.append(above_zero(figures))
+        rows.append(row)
+    return columns, rows

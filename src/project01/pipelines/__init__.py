@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from project01.pipelines.letters import letter_rows, replay_letters
     from project01.pipelines.order_run import run_order_file
     from project01.pipelines.parity import parity_of_day, parity_of_run
-    from project01.pipelines.paths import audit_paths, paths_table
+    from project01.pipelines.paths import above_zero, audit_paths
     from project01.pipelines.place import Place
     from project01.pipelines.power import measure_power, planted_table, power_markdown, power_table
     from project01.pipelines.progress import Progress, SilentProgress
@@ -73,7 +73,7 @@ _MODULES = {
     "place": ("Place",),
     "topics": ("apply_topics", "show_topics", "wanted_topics"),
     "vendors": ("FetchOrder", "fetch", "publish_choice"),
-    "paths": ("audit_paths", "paths_table"),
+    "paths": ("above_zero", "audit_paths"),
     "power": ("measure_power", "planted_table", "power_markdown", "power_table"),
     "progress": ("Progress", "SilentProgress"),
     "replay": ("replay_capsule",),
@@ -96,6 +96,7 @@ __all__ = [
     "SourceChoice",
     "TopicFigures",
     "Tried",
+    "above_zero",
     "apply_topics",
     "audit_lookahead",
     "audit_paths",
@@ -130,7 +131,6 @@ __all__ = [
     "parity_of_day",
     "parity_of_run",
     "parse_instant",
-    "paths_table",
     "planted_table",
     "power_markdown",
     "power_table",

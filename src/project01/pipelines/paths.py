@@ -20,7 +20,7 @@ from project01.evaluate import CombinatorialPurged, Trial, annual_mean, informat
 from project01.models import make_forecaster, usable_forecasters
 from project01.pipelines.backtest import Desk, signal_of
 from project01.pipelines.claims import Claim, enter
-from project01.pipelines.evidence import or_missing, plain
+from project01.pipelines.evidence import or_missing
 from project01.pipelines.features import read_training_set
 from project01.pipelines.holdout import read_labels, readable_until
 from project01.pipelines.market import read_bars
@@ -164,17 +164,17 @@ def _judged(
     """
     calendar = trading_calendar(study.settings.data.calendar)
     told = _walk_forward(workspace, name)
-    signals = [signal_of(rows, calendar, study.market) for rows in (*paths, *([] if told is None else [told]))]
-    # Of all paths and the walk-forward alike: equal weight over the sessions of the path.
+    signals = [signal_of(rows, calendar, study.market) for rows in paths]
     desk = Desk(study.market, study.settings, signals[0])
-    traded = [desk.trade(name, signal) for signal in signals[: len(paths)]]
+    traded = [desk.trade(name, signal) for signal in signals]
     figures = [
         {"rank_ic": study.rank_ic(rows), "excess_annual": or_missing(partial(annual_mean, one.excess))}
         for rows, one in zip(paths, traded, strict=True)
     ]
     if told is None:
         return None, figures
-    actual = Desk(study.market, study.settings, signals[-1]).trade(name, signals[-1])
+    signal = signal_of(told, calendar, study.market)
+    actual = Desk(study.market, study.settings, signal).trade(name, signal)
     for figure, rows, one in zip(figures, paths, traded, strict=True):
         same = np.isin(one.result.sessions[1:], actual.result.sessions[1:])
         figure["same_rank_ic"] = study.rank_ic(rows.filter(pl.col("as_of") >= told["as_of"].min()))
@@ -199,48 +199,13 @@ def _sentence(model: dict[str, Any]) -> str:
     ics, gains = ([path[kind + name] for path in paths] for name in ("rank_ic", "excess_annual"))
     surely = sum((figure.low or 0.0) > 0.0 for figure in ics)
     return (
-        f"{model['name']} over {where}: rank IC above 0 on {_above(ics)} paths, for sure (90 %) on {surely}; above "
-        f"equal weight after costs on {_above(gains)}. Paths share their data and learn on later times: they tell how "
-        "much a result hangs on the period learned from, not what could have been earned."
+        f"{model['name']} over {where}: rank IC above 0 on {above_zero(ics)} paths, for sure (90 %) on {surely}; above "
+        f"equal weight after costs on {above_zero(gains)}. Paths share their data and learn on later times: they tell "
+        "how much a result hangs on the period learned from, not what could have been earned."
     )
 
 
-def paths_table(result: dict[str, Any], kind: str, scale: float, digits: int) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows for people: the walk-forward beside the lowest, middle and highest path, each with its error.
-
-    Args:
-        result: of `audit_paths`.
-        kind: ``rank_ic`` or ``excess_annual``.
-        scale: what figures are multiplied by.
-        digits: behind the point.
-    """
-    columns = ["forecaster", "walk-forward", "lowest path", "middle", "highest", "above 0"]
-    columns += ["all sessions: lowest", "middle", "highest", "above 0"]
-    rows = []
-    for model in result["models"]:
-        told = model["walk_forward"]
-        row = [model["name"], "-" if told is None else _told(told[kind], scale, digits)]
-        for name in (f"same_{kind}", kind):
-            figures = [path[name] for path in model["paths"] if name in path]
-            row += [*_ends(figures, scale, digits), _above(figures)]
-        rows.append(row)
-    return columns, rows
-
-
-def _ends(figures: list[Figure], scale: float, digits: int) -> list[str]:
-    known = sorted((figure for figure in figures if figure.value is not None), key=lambda figure: figure.value or 0.0)
-    if not known:
-        return ["-"] * 3
-    return [_told(known[place], scale, digits) for place in (0, len(known) // 2, -1)]
-
-
-def _above(figures: list[Figure]) -> str:
+def above_zero(figures: list[Figure]) -> str:
+    """How many of the figures that could be computed are above zero."""
     known = [figure.value for figure in figures if figure.value is not None]
     return f"{sum(value > 0.0 for value in known)} of {len(known)}" if known else "-"
-
-
-def _told(figure: Figure, scale: float, digits: int) -> str:
-    if figure.value is None or figure.low is None or figure.high is None:
-        return "-"
-    half = plain((figure.high - figure.low) / 2.0) or 0.0
-    return f"{scale * figure.value:.{digits}f} ±{scale * half:.{digits}f}"
