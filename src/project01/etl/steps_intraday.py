@@ -8,6 +8,7 @@ seen for the window. The others get the state and the place `at` of their own pa
 import math
 
 from project01.domain import FloatArray
+from project01.etl.steps import log_to_ten
 from project01.etl.steps_window import Columns, former, highest_in, sum_in
 
 # A spread of less than this share of the squares is rounding.
@@ -101,7 +102,7 @@ def window_illiquidity(state: FloatArray, columns: Columns, log_return: float, v
     """
     total = sum_in(state, columns, 0, abs(log_return) / value if value > 0.0 else 0.0)
     count = sum_in(state, columns, 1, 1.0 if value > 0.0 else 0.0)
-    return math.log10(1e6 * total / count) if total > 0.0 else math.nan
+    return log_to_ten(1e6 * total / count) if total > 0.0 else math.nan
 
 
 def price_impact(state: FloatArray, columns: Columns, move: float, flow: float, traded: float) -> float:
