@@ -5,7 +5,8 @@ Run: python benchmarks/stream.py [symbols] [seconds]
 Rates hold the Python loop; latencies are taken event by event with the clock's own cost inside. Events lie in the
 stream's inbox, where a decoder puts them; one line shows what it costs to put them there from Python. The limits are
 compiled functions without session, watermark, revision or late rows: nine windows that add and subtract, called with
-the same events. TA-Lib's stream functions and river run beside them if installed. Random walks; nothing is read.
+the same events on one thread. TA-Lib's stream functions and river run beside them if installed. Random walks; nothing
+is read.
 """
 
 import importlib.util
@@ -22,6 +23,7 @@ from project01.domain import FloatArray
 from project01.etl import Feature, steps_intraday
 from project01.etl.inputs import SECOND_INPUTS
 from project01.etl.second_stream import SecondStream
+from project01.etl.second_stream_threads import most_threads
 
 WINDOW = 60
 START = 1_700_000_000
@@ -159,12 +161,11 @@ def batches(order: NDArray[np.int32], known: NDArray[np.int64], rows: FloatArray
     state, wide = np.zeros((symbols, 10 + 9 * WINDOW)), np.empty((symbols, 9))
     bare_batch(state, order[:1], rows[:1], wide)
     calls: dict[str, Callable[[slice], object]] = {}
-    for watermark in (10, 0):
-        stream = SecondStream(NINE, names, watermark=timedelta(seconds=watermark))
-        calls[f"SecondStream.update, watermark {watermark} s"] = lambda part, stream=stream: stream.update(
-            order[part], known[part], rows[part]
-        )
-    calls["limit: bare numba, nine sums"] = lambda part: bare_batch(state, order[part], rows[part], wide)
+    for watermark, threads in ((10, most_threads()), (0, most_threads()), (10, 1), (0, 1)):
+        stream = SecondStream(NINE, names, watermark=timedelta(seconds=watermark), threads=threads)
+        name = f"SecondStream.update, watermark {watermark} s, threads: {threads}"
+        calls[name] = lambda part, stream=stream: stream.update(order[part], known[part], rows[part])
+    calls["limit: bare numba, nine sums, threads: 1"] = lambda part: bare_batch(state, order[part], rows[part], wide)
     by_second(calls, symbols, seconds)
 
 

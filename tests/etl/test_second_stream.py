@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from zlib import crc32
 
 import numpy as np
@@ -14,9 +15,15 @@ from tests.effort import examples
 from tests.etl.second_ticks import OPEN, made_up_seconds
 
 from project01.domain import InputError, SchemaError
-from project01.etl import feature_set, second_stream_memory
+from project01.etl import (
+    feature_set,
+    second_stream_batch,
+    second_stream_kernel,
+    second_stream_memory,
+    second_stream_threads,
+)
 from project01.etl.second_stream import SecondFeatures, SecondStream
-from project01.etl.second_stream_kernel import BEHIND, INVALID, LATE, MEMORY_TEXT
+from project01.etl.second_stream_kernel import BEHIND, INVALID, LATE
 from project01.etl.seconds_batch import compute_intraday, late_rows
 
 WINDOW = 7
@@ -243,6 +250,15 @@ def test_prices_of_another_scale_change_no_feature_that_says_so() -> None:
     ]  # fmt: skip
 
 
-def test_the_compiled_functions_name_the_memory_they_were_made_for() -> None:
-    found = crc32(Path(second_stream_memory.__file__).read_bytes())
-    assert found == MEMORY_TEXT, f"set MEMORY_TEXT in second_stream_kernel.py to {found}"
+@pytest.mark.parametrize(
+    ("made", "source"),
+    [
+        (second_stream_kernel, second_stream_memory),
+        (second_stream_batch, second_stream_kernel),
+        (second_stream_threads, second_stream_batch),
+    ],
+)
+def test_compiled_functions_name_what_they_were_made_of(made: ModuleType, source: ModuleType) -> None:
+    assert source.__file__ is not None
+    found = crc32(Path(source.__file__).read_bytes())
+    assert found == made.MADE_OF, f"set MADE_OF in {made.__name__} to {found}"

@@ -13,29 +13,43 @@ from project01.domain import FloatArray, InputError
 from project01.etl.feature import Feature
 from project01.etl.fuse import kernel_of
 from project01.etl.inputs import SECOND_INPUTS
-from project01.etl.second_stream_kernel import BEHIND, INVALID, LATE, absorb, push, renew
+from project01.etl.second_stream_batch import absorb, prepare
+from project01.etl.second_stream_kernel import BEHIND, INVALID, LATE, push, renew
 from project01.etl.second_stream_memory import (
     BASE_KNOWN,
+    BATCH,
+    FROM,
     HELD_ROWS,
     MIDDLE_ROWS,
     OLDEST,
+    PART_NUMBERS,
+    PARTS,
+    REFUSED,
+    REFUSED_AT,
     RUN,
     SEEN,
     SYMBOL_NUMBERS,
+    WRITTEN,
     Memory,
     address_of,
     in_lines,
     lines_of,
     zeros_in_lines,
 )
+from project01.etl.second_stream_threads import helpers, most_threads
 from project01.etl.seconds import PATIENCE
 
 # States are copied after so many rows of a symbol beyond those that another may still precede: seldom enough that it
 # costs little, and stays out of the slowest hundredth of the events.
 SPARE_ROWS = 128
+# Batches of so many rows, of streams of so many symbols, are shared by threads: below it a thread would be woken for
+# less than what that costs.
+LARGE_BATCH, MANY_SYMBOLS = 256, 16
 _MAGIC = b"project01 seconds 1\n"
 _DIGEST = 32
-_NO_PLACES = np.empty(0, dtype=np.int64)
+# Made once: of the types that they stand for, numpy would look them up at every call.
+_NUMBER, _INTEGER, _SINGLE, _DOUBLE = (np.dtype(kind) for kind in (np.int32, np.int64, np.float32, np.float64))
+_ALL_ACCEPTED = (np.empty(0, dtype=np.int64),) * 3
 _KEPT_NUMBERS = [HELD_ROWS, MIDDLE_ROWS, SEEN, BASE_KNOWN]
 
 
@@ -96,6 +110,7 @@ class SecondStream:
         watermark: timedelta = PATIENCE,
         disorder: timedelta = timedelta(0),
         places: int = 1,
+        threads: int | None = None,
     ) -> None:
         """A stream before its first row.
 
@@ -105,15 +120,21 @@ class SecondStream:
             watermark: how long after its event time a row may become known.
             disorder: how long a row may come after one that became known later.
             places: rows in the inbox.
+            threads: most that share a large batch of many symbols; one for each core, up to 4, unless told. What comes
+                out does not depend on it.
         Raises:
-            InputError: a feature of another kind, no symbols or one twice, a time below zero, no place.
+            InputError: a feature of another kind, no symbols or one twice, a time below zero, no place, no thread.
         """
         check_features(features)
         if not symbols or len(set(symbols)) != len(symbols):
             raise InputError(f"A stream needs symbols, each once; found {len(symbols)}, {len(set(symbols))} distinct.")
-        if watermark < timedelta(0) or disorder < timedelta(0) or places < 1:
-            raise InputError("Watermark and disorder must not be negative, and the inbox needs a place.")
         self.symbols = tuple(symbols)
+        helping = (most_threads() if threads is None else threads) - 1
+        if watermark < timedelta(0) or disorder < timedelta(0) or places < 1 or helping < 0:
+            raise InputError(
+                "Watermark and disorder must not be negative; the inbox needs a place, and a stream a thread."
+            )
+        self._helping = min(helping, PARTS - 1) if len(self.symbols) >= MANY_SYMBOLS else 0
         self._kernel = kernel_of(tuple(features))
         kept = watermark + disorder
         self._spans = [span // timedelta(microseconds=1) for span in (watermark, kept)]
@@ -121,6 +142,8 @@ class SecondStream:
         self.inbox_known = np.zeros(places, dtype=np.int64)
         self._memory = self._empty(int(kept.total_seconds()) + 2)
         self._address = self._memory.limits.ctypes.data
+        # Of the largest batch so far: places of its rows by part, and of those not accepted.
+        self._order, self._refused = np.empty(0, dtype=_INTEGER), np.empty((0, 2), dtype=_INTEGER)
         self.push: Callable[[int, int], int] = partial(_compiled_push(), self._address)
 
     def _empty(self, open_rows: int) -> Memory:
@@ -143,14 +166,18 @@ class SecondStream:
             zeros_in_lines((count, SYMBOL_NUMBERS), np.int64), zeros_in_lines((count, size), np.float64),
             zeros_in_lines((2, count, size), np.float64), np.zeros(count, dtype=np.int64), plan,
         )  # fmt: skip
-        of_run = lines_of(self._kernel.reads), zeros_in_lines((RUN, width), np.float64), np.zeros(RUN, dtype=np.int64)
+        of_batch = (
+            lines_of(self._kernel.reads), zeros_in_lines((PARTS, RUN, width), np.float64),
+            zeros_in_lines((PARTS, RUN), np.int64), zeros_in_lines((PARTS, PART_NUMBERS), np.int64),
+            np.zeros(BATCH, dtype=np.int64),
+        )  # fmt: skip
         written = (self.values, self.event_time, self.knowledge_time, self.inbox, self.inbox_known)
         limits = [
             *self._spans, address_of(self._kernel), count, capacity, together, width, outputs, size, len(given),
-            len(self.inbox), len(of_run[0]), plan.shape[1],
-            *(array.ctypes.data for array in (*arrays, *written, *of_run)),
+            len(self.inbox), len(of_batch[0]), plan.shape[1],
+            *(array.ctypes.data for array in (*arrays, *written, *of_batch)),
         ]  # fmt: skip
-        return Memory(np.array(limits, dtype=np.int64), *arrays, *of_run)
+        return Memory(np.array(limits, dtype=np.int64), *arrays, *of_batch)
 
     def update(self, symbol: NDArray[np.int32], knowledge_time: NDArray[np.int64], rows: FloatArray) -> SecondFeatures:
         """Take in rows, in the order given.
@@ -164,33 +191,61 @@ class SecondStream:
         Raises:
             InputError: the shapes do not fit.
         """
+        symbols, knowns, matrix = self._fitting(symbol, knowledge_time, rows)
+        parts = PARTS if len(symbols) >= LARGE_BATCH and len(self.symbols) >= MANY_SYMBOLS else 1
+        others = helpers(self._helping) if parts > 1 and self._helping else None
+        if len(symbols) > len(self._order):
+            self._order = np.empty(len(symbols), dtype=_INTEGER)
+            self._refused = np.empty((len(symbols), 2), dtype=_INTEGER)
+        pieces: list[tuple[NDArray[Any], ...]] = []
+        left, spare = len(symbols), 0
+        while left or not pieces:
+            size = left + spare * parts
+            names, values = np.empty(size, dtype=_NUMBER), np.empty((size, self.values.shape[1]), dtype=_SINGLE)
+            times, known = np.empty(size, dtype=_INTEGER), np.empty(size, dtype=_INTEGER)
+            _compiled_prepare()(
+                self._address, symbols, knowns, matrix, self._order, self._refused, names, values, times, known, parts,
+                spare, len(pieces),
+            )  # fmt: skip
+            left, written, refused = (
+                others.absorb(self._address) if others else _compiled_absorb()(self._address, parts)
+            )
+            whole = names, times, known, values
+            pieces += [whole] if written == size else self._written(parts, whole)
+            # A row that comes late may write as many as are held.
+            spare = 4 * len(self.values)
+        joined = pieces[0] if len(pieces) == 1 else tuple(np.concatenate(part) for part in zip(*pieces, strict=True))
+        return SecondFeatures(*joined, *(self._noted(parts) if refused else _ALL_ACCEPTED))
+
+    def _fitting(
+        self, symbol: NDArray[np.int32], knowledge_time: NDArray[np.int64], rows: FloatArray
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], FloatArray]:
+        """A batch as compiled code takes it.
+
+        Raises:
+            InputError: the shapes do not fit.
+        """
         if rows.shape != (len(symbol), len(self.inputs)) or knowledge_time.shape != symbol.shape:
             raise InputError(
                 f"Rows must have the shape ({len(symbol)}, {len(self.inputs)}), with a symbol and a knowledge time "
                 f"each; found {rows.shape}, {symbol.shape} and {knowledge_time.shape}."
             )
-        symbols = np.array(symbol, dtype=np.int32)
-        knowns = np.array(knowledge_time, dtype=np.int64)
-        flags = rows.flags
-        fits = rows.dtype == np.float64 and flags.c_contiguous and flags.writeable
-        matrix = rows if fits else np.array(rows, dtype=np.float64, order="C")
-        status = np.empty(len(symbols), dtype=np.int64)
-        parts: list[tuple[NDArray[Any], ...]] = []
-        first = refused = 0
-        while first < len(symbols) or not parts:
-            size = len(symbols) - first + len(self.values)
-            names, values = np.empty(size, dtype=np.int32), np.empty((size, self.values.shape[1]), dtype=np.float32)
-            times, known = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-            first, count, more = _compiled_absorb()(
-                self._address, symbols, knowns, matrix, status, names, values, times, known, first
-            )
-            refused += more
-            parts.append((names[:count], times[:count], known[:count], values[:count]))
-        joined = parts[0] if len(parts) == 1 else tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-        # To look for such rows where there are none would cost as much as a feature of every row.
-        reasons = (LATE, BEHIND, INVALID)
-        places = [np.flatnonzero(status == why) for why in reasons] if refused else [_NO_PLACES] * len(reasons)
-        return SecondFeatures(*joined, *places)
+        return (
+            np.ascontiguousarray(symbol, dtype=_NUMBER),
+            np.ascontiguousarray(knowledge_time, dtype=_INTEGER),
+            np.ascontiguousarray(rows, dtype=_DOUBLE),
+        )
+
+    def _written(self, parts: int, whole: tuple[NDArray[Any], ...]) -> list[tuple[NDArray[Any], ...]]:
+        """The rows of features of each part, which lie apart."""
+        spans = [slice(own[FROM], own[FROM] + own[WRITTEN]) for own in self._memory.parts[:parts]]
+        return [tuple(column[span] for column in whole) for span in spans]
+
+    def _noted(self, parts: int) -> list[NDArray[np.int64]]:
+        """Places of the rows not accepted, by why they were not."""
+        spans = [slice(own[REFUSED_AT], own[REFUSED_AT] + own[REFUSED]) for own in self._memory.parts[:parts]]
+        noted = np.concatenate([self._refused[span] for span in spans])
+        return [np.sort(noted[noted[:, 1] == why, 0]) for why in (LATE, BEHIND, INVALID)]
 
     def _head(self) -> bytes:
         """What a kept state must agree with."""
@@ -257,12 +312,20 @@ def _compiled_push() -> Callable[[int, int, int], int]:
 
 
 @cache
-def _compiled_absorb() -> Callable[..., tuple[int, int, int]]:
+def _compiled_prepare() -> Callable[..., None]:
+    """The compiled code itself, as of `push`."""
+    compiled_prepare: Any = prepare
+    entry: Callable[..., None] = compiled_prepare.compile(
+        "void(i8, i4[::1], i8[::1], f8[:, ::1], i8[::1], i8[:, ::1], i4[::1], f4[:, ::1], i8[::1], i8[::1], i8, i8, i8)"
+    )
+    return entry
+
+
+@cache
+def _compiled_absorb() -> Callable[[int, int], tuple[int, int, int]]:
     """The compiled code itself, as of `push`."""
     compiled_absorb: Any = absorb
-    entry: Callable[..., tuple[int, int, int]] = compiled_absorb.compile(
-        "UniTuple(i8, 3)(i8, i4[::1], i8[::1], f8[:, ::1], i8[::1], i4[::1], f4[:, ::1], i8[::1], i8[::1], i8)"
-    )
+    entry: Callable[[int, int], tuple[int, int, int]] = compiled_absorb.compile("UniTuple(i8, 3)(i8, i8)")
     return entry
 
 

@@ -5,15 +5,11 @@ in since `base` in order of time. A row in order moves `live` on. Any other is p
 again from the newest state before it. When so many rows have followed `middle` that none before it can be accepted any
 more, it becomes `base`, and `live` becomes `middle`: states are copied, so that no row in order is computed twice.
 
-Of many symbols most of the memory a row touches is in no cache, and to wait for it would cost more than the arithmetic.
-So rows in order are taken in by runs: what they will touch is asked for first, by the `reads` of the kernel.
-
 This code is compiled once for all features: it calls their kernel by its address.
 """
 
 import numpy as np
 from numba import carray
-from numpy.typing import NDArray
 
 from project01.domain import FloatArray
 from project01.etl.second_stream_memory import (
@@ -26,7 +22,6 @@ from project01.etl.second_stream_memory import (
     KEPT,
     KERNEL,
     LIMITS,
-    LINE,
     LIVE_KNOWN,
     MICROSECONDS,
     MIDDLE_KNOWN,
@@ -34,11 +29,7 @@ from project01.etl.second_stream_memory import (
     NEWEST,
     OLDEST,
     PLACES,
-    READS,
-    RUN,
     SEEN,
-    STATE,
-    SYMBOL_NUMBERS,
     SYMBOLS,
     TOGETHER,
     WATERMARK,
@@ -48,18 +39,15 @@ from project01.etl.second_stream_memory import (
     Written,
     advance_at,
     compiled,
-    fetch_line,
-    fetch_numbers,
     inlined,
     memory_at,
     pointer_to,
-    uncounted,
     written_at,
 )
 
 # Checksum of `second_stream_memory`, whose functions are compiled into these: without a change here numba would go on
 # with what it made of the former ones, and write beside the arrays. A test holds it.
-MEMORY_TEXT = 3542100415
+MADE_OF = 4167419611
 
 # What becomes of a row that gives no features: it was late, it came when rows known much later had come, or its time is
 # no whole second, lies behind its knowledge time, or its symbol is none.
@@ -67,7 +55,7 @@ LATE, BEHIND, INVALID = -1, -2, -3
 
 
 @inlined
-def _run_rows(
+def run_rows(
     count: int, rows: FloatArray, states: FloatArray, which: Integers, values: Singles, memory: Memory
 ) -> None:
     """Move states on by a row each: row i, behind row i - 1, that of the symbol which[i]; all at one after another."""
@@ -80,7 +68,7 @@ def _run_rows(
 @inlined
 def _run_row(row: FloatArray, symbol: int, values: Singles, memory: Memory) -> None:
     """Move one symbol's state on by one row."""
-    _run_rows(1, row, memory.live[symbol : symbol + 1], memory.plan[0], values, memory)
+    run_rows(1, row, memory.live[symbol : symbol + 1], memory.plan[0], values, memory)
 
 
 @inlined
@@ -210,57 +198,6 @@ def take(symbol: int, row: FloatArray, knowledge: int, memory: Memory, out: Writ
     return 1
 
 
-@inlined
-def _fetch_symbols(place: int, count: int, symbols: NDArray[np.int32], memory: Memory) -> None:
-    """Ask for what the rows of a run touch first, and tell where the rest lies."""
-    at = memory.limits
-    for symbol in symbols[place : place + count]:
-        if 0 <= symbol < at[SYMBOLS]:
-            fetch_line(at[LIMITS + 2] + 8 * SYMBOL_NUMBERS * symbol)
-    for symbol in symbols[place : place + count]:
-        if 0 <= symbol < at[SYMBOLS]:
-            free = at[CAPACITY] * symbol + slot_of(symbol, memory.numbers[symbol, HELD_ROWS], memory)
-            for offset in range(0, 8 * at[INPUTS], LINE):
-                fetch_line(at[LIMITS] + 8 * at[INPUTS] * free + offset)
-            fetch_line(at[LIMITS + 1] + 8 * free)
-            for read in range(at[READS]):
-                if memory.reads[read, 2] == 0:
-                    fetch_line(at[LIMITS + 3] + 8 * (at[STATE] * symbol + memory.reads[read, 0]))
-
-
-@inlined
-def _fetch_states(which: Integers, memory: Memory) -> None:
-    """Ask for what the next row of each of these symbols touches at places that its state holds."""
-    at = memory.limits
-    for symbol in which:
-        for read in range(at[READS]):
-            if memory.reads[read, 2] == 1:
-                start = at[STATE] * symbol + int(memory.live[symbol, memory.reads[read, 0]])
-                fetch_numbers(at[LIMITS + 3] + 8 * start, memory.reads[read, 1])
-
-
-@inlined
-def _append(symbol: int, row: FloatArray, knowledge: int, ready: FloatArray, memory: Memory) -> bool:
-    """Hold a row that is accepted, behind all of its symbol, and needs no state to be copied; whether it is such."""
-    numbers = memory.numbers[symbol]
-    count = numbers[HELD_ROWS]
-    if refusal(symbol, row[0], knowledge, memory) != 0 or int(row[0] * MICROSECONDS) <= numbers[NEWEST]:
-        return False
-    if count - numbers[MIDDLE_ROWS] == memory.limits[TOGETHER]:
-        return False
-    slot = slot_of(symbol, count, memory)
-    held = memory.rows[symbol, slot]
-    for column in range(len(ready)):
-        # -0.0 becomes 0.0, as in `place_row`.
-        ready[column] = held[column] = row[column] + 0.0
-    memory.held[symbol, slot] = knowledge
-    numbers[HELD_ROWS] = count + 1
-    numbers[NEWEST] = int(row[0] * MICROSECONDS)
-    numbers[SEEN] = max(numbers[SEEN], knowledge)
-    numbers[LIVE_KNOWN] = max(numbers[LIVE_KNOWN], knowledge)
-    return True
-
-
 @compiled
 def take_at(address: int, symbol: int, row: int, knowledge: int, values: int, times: int, known: int) -> int:
     """As `take`, with the addresses of the stream's memory, of the row, and of where its features go."""
@@ -270,67 +207,6 @@ def take_at(address: int, symbol: int, row: int, knowledge: int, values: int, ti
         return INVALID
     out = written_at(values, times, known, at[CAPACITY], at[FEATURES])
     return take(symbol, carray(pointer_to(row), at[INPUTS], np.float64), knowledge, memory, out)
-
-
-@compiled
-def absorb(  # noqa: PLR0913, PLR0917
-    address: int,
-    symbols: NDArray[np.int32],
-    knowns: Integers,
-    matrix: FloatArray,
-    status: Integers,
-    names: NDArray[np.int32],
-    values: Singles,
-    times: Integers,
-    known: Integers,
-    first: int,
-) -> tuple[int, int, int]:
-    """Take in the rows from `first` on until they end or `values` may be full; the next, those written, those refused.
-
-    Rows that follow all others of their symbol are taken in by runs: all are held, then all are computed.
-    """
-    memory = memory_at(address)
-    at, ready, which = memory.limits, memory.ready, memory.which
-    features, inputs = at[FEATURES], at[INPUTS]
-    symbols, matrix = uncounted(symbols), uncounted(matrix)
-    names, values = uncounted(names), uncounted(values)
-    place = asked = first
-    written = refused = 0
-    while place < len(symbols) and written + at[CAPACITY] <= len(times):
-        if place == asked:
-            asked = min(place + RUN, len(symbols))
-            _fetch_symbols(place, asked - place, symbols, memory)
-        run = asked - place
-        count = 0
-        while count < run:
-            symbol = symbols[place + count]
-            if not 0 <= symbol < at[SYMBOLS]:
-                break
-            if not _append(symbol, matrix[place + count], knowns[place + count], ready[count], memory):
-                break
-            which[count] = names[written + count] = symbol
-            times[written + count] = memory.numbers[symbol, NEWEST]
-            known[written + count] = memory.numbers[symbol, LIVE_KNOWN]
-            status[place + count] = 1
-            count += 1
-        if count > 0:
-            _fetch_states(which[:count], memory)
-            rest = values[written:].reshape(-1)
-            _run_rows(count, ready.reshape(-1), memory.live, which, rest, memory)
-            place += count
-            written += count
-        if count < run:
-            found = take_at(
-                address, symbols[place], matrix.ctypes.data + place * inputs * 8, knowns[place],
-                values.ctypes.data + written * 4 * features, times.ctypes.data + written * 8,
-                known.ctypes.data + written * 8,
-            )  # fmt: skip
-            status[place] = found
-            refused += found < 0
-            names[written : written + max(found, 0)] = symbols[place]
-            written += max(found, 0)
-            place += 1
-    return place, written, refused
 
 
 @compiled

@@ -5,7 +5,9 @@ of this one.
 """
 
 import math
+import mmap
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -39,13 +41,26 @@ SYMBOL_NUMBERS = 8
 WATERMARK, KEPT, KERNEL, SYMBOLS, CAPACITY, TOGETHER, INPUTS, FEATURES, STATE, GIVEN, PLACES, READS, PLAN = range(13)
 # Behind the limits stand the addresses of the arrays.
 LIMITS = 13
-ADDRESSES = 15
+ADDRESSES = 17
 MICROSECONDS = 1e6
 # Rows of a batch that are taken in together, so that the memory of one is on its way while another is computed.
 RUN = 32
+# Parts of a large batch, by symbol: the number of the symbol, cut to its last bits. Threads share them.
+PARTS = 4
+# Places in what is known of a part: the next of its rows in the batch's order, and its end there; the first row of
+# features that it may write, the one behind its last, and how many it has written; where its refused rows are noted,
+# and how many were.
+NEXT, END, FROM, TO, WRITTEN, REFUSED_AT, REFUSED = range(7)
+# As many as a line of memory holds, for threads not to wait for each other's lines.
+PART_NUMBERS = 8
+# Places in a batch: rows, rows of features that have room, and the addresses of the arrays of `Batch`.
+ROWS, ROOM, ARRAYS = range(3)
+BATCH = 11
 # Bytes that come from memory together, and the numbers in them.
 LINE = 64
 LINE_NUMBERS = 8
+# Bytes of a large page of memory, on the systems that have them.
+LARGE_PAGE = 2**21
 
 
 class Memory(NamedTuple):
@@ -61,8 +76,10 @@ class Memory(NamedTuple):
         bases: shape (n_symbols,), which of the two is `base`, 0 or 1.
         plan: shape (3, n): the numbers from 0 on, the places of the kernel's inputs in a row, those of its results.
         reads: shape (n_reads, 3), the kernel's `reads`, those at a known place line by line.
-        ready: shape (RUN, n_inputs), the rows of a run.
-        which: shape (RUN,), their symbols.
+        ready: shape (PARTS, RUN, n_inputs), the rows of a run of each part.
+        which: shape (PARTS, RUN), their symbols.
+        parts: shape (PARTS, PART_NUMBERS), how far each part of a batch is.
+        batch: shape (BATCH,), the batch that is taken in.
     """
 
     limits: Integers
@@ -76,6 +93,8 @@ class Memory(NamedTuple):
     reads: Integers
     ready: FloatArray
     which: Integers
+    parts: Integers
+    batch: Integers
 
 
 class Written(NamedTuple):
@@ -92,11 +111,44 @@ class Written(NamedTuple):
     known: Integers
 
 
+class Batch(NamedTuple):
+    """Rows to take in together, and where their features go.
+
+    Attributes:
+        symbols: shape (n,), number of each row's symbol.
+        knowns: shape (n,), knowledge times in microseconds.
+        matrix: shape (n, n_inputs).
+        order: shape (n,) at least, places of the rows, part after part.
+        refused: shape (n, 2) at least, place of a row not accepted, and why, noted where its part begins in the order.
+        names: shape (n_room,), the symbols of the rows of features.
+        out: shape (n_room,), those rows.
+    """
+
+    symbols: NDArray[np.int32]
+    knowns: Integers
+    matrix: FloatArray
+    order: Integers
+    refused: Integers
+    names: NDArray[np.int32]
+    out: Written
+
+
 def zeros_in_lines(shape: tuple[int, ...], kind: type[np.int64 | np.float64]) -> NDArray[Any]:
-    """Zeros of 8 bytes that begin where a line of memory does, so that no row of whole lines touches one more."""
-    room = np.zeros(math.prod(shape) + LINE_NUMBERS, dtype=kind)
-    first = -room.ctypes.data % LINE // 8
-    return room[first : first + math.prod(shape)].reshape(shape)
+    """Zeros of 8 bytes that begin where a line of memory does, so that no row of whole lines touches one more.
+
+    Large ones lie in large pages where the system has such: where each event touches other pages, to find the small
+    ones costs a tenth of its time.
+    """
+    count = math.prod(shape)
+    if 8 * count >= LARGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
+        pages = mmap.mmap(-1, 8 * count + LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        with suppress(OSError):  # a system without them
+            pages.madvise(mmap.MADV_HUGEPAGE)
+        room, begin = np.frombuffer(pages, dtype=kind), LARGE_PAGE
+    else:
+        room, begin = np.zeros(count + LINE_NUMBERS, dtype=kind), LINE
+    first = -room.ctypes.data % begin // 8
+    return room[first : first + count].reshape(shape)
 
 
 def in_lines(size: int) -> int:
@@ -183,15 +235,11 @@ def memory_at(address: int) -> Memory:
         carray(pointer_to(at[LIMITS + 5]), symbols, np.int64),
         carray(pointer_to(at[LIMITS + 6]), (3, at[PLAN]), np.int64),
         carray(pointer_to(at[LIMITS + 12]), (at[READS], 3), np.int64),
-        carray(pointer_to(at[LIMITS + 13]), (RUN, at[INPUTS]), np.float64),
-        carray(pointer_to(at[LIMITS + 14]), RUN, np.int64),
+        carray(pointer_to(at[LIMITS + 13]), (PARTS, RUN, at[INPUTS]), np.float64),
+        carray(pointer_to(at[LIMITS + 14]), (PARTS, RUN), np.int64),
+        carray(pointer_to(at[LIMITS + 15]), (PARTS, PART_NUMBERS), np.int64),
+        carray(pointer_to(at[LIMITS + 16]), BATCH, np.int64),
     )
-
-
-@inlined
-def uncounted(array: Any) -> Any:
-    """The same array, of which no references are counted; it must outlive all that is made of this one."""
-    return carray(pointer_to(array.ctypes.data), array.shape, array.dtype)
 
 
 @inlined
@@ -201,4 +249,20 @@ def written_at(values: int, times: int, known: int, rows: int, features: int) ->
         carray(pointer_to(values), (rows, features), np.float32),
         carray(pointer_to(times), rows, np.int64),
         carray(pointer_to(known), rows, np.int64),
+    )
+
+
+@inlined
+def batch_of(memory: Memory) -> Batch:
+    """The batch that is taken in."""
+    at = memory.batch
+    count, inputs = at[ROWS], memory.limits[INPUTS]
+    return Batch(
+        carray(pointer_to(at[ARRAYS]), count, np.int32),
+        carray(pointer_to(at[ARRAYS + 1]), count, np.int64),
+        carray(pointer_to(at[ARRAYS + 2]), (count, inputs), np.float64),
+        carray(pointer_to(at[ARRAYS + 3]), count, np.int64),
+        carray(pointer_to(at[ARRAYS + 4]), (count, 2), np.int64),
+        carray(pointer_to(at[ARRAYS + 5]), at[ROOM], np.int32),
+        written_at(at[ARRAYS + 6], at[ARRAYS + 7], at[ARRAYS + 8], at[ROOM], memory.limits[FEATURES]),
     )
