@@ -16,7 +16,7 @@ _MISSING = (
 )
 _CHEN = "Chen, Roll and Ross (1986), Economic forces and the stock market, Journal of Business 59"
 _FAMA = "Fama and French (1989), Business conditions and expected returns on stocks and bonds, J. of Financial Econ. 25"
-_ESTRELLA = "Estrella and Hardouvelis (1991), The term structure and real economic activity, J. of Finance"
+_ESTRELLA = "Estrella and Hardouvelis (1991), The term structure as a predictor of real economic activity, JF 46"
 _SHORT = "Campbell (1987), Stock returns and the term structure, Journal of Financial Economics 18"
 _BOYD = "Boyd, Hu and Jagannathan (2005), The stock market's reaction to unemployment news, Journal of Finance 60"
 _CBOE = "Cboe (2019), VIX White Paper"

@@ -22,9 +22,13 @@ _SLOAN = "Sloan (1996), Do stock prices fully reflect information in accruals an
 _SOLIMAN = "Soliman (2008), The use of DuPont analysis by market participants, Accounting Review 83"
 _FIVE = "Fama and French (2015), A five-factor asset pricing model, Journal of Financial Economics 116"
 _NOVY = "Novy-Marx (2013), The other side of value: the gross profitability premium, Journal of Financial Economics 108"
-_PAYOUT = "Boudoukh, Michaely, Richardson and Roberts (2007), Payout yield and asset pricing, Journal of Finance 62"
+_PAYOUT = "Boudoukh, Michaely, Richardson and Roberts (2007), On the importance of measuring payout yield, JF 62"
 _PIOTROSKI = "Piotroski (2000), Value investing: the use of historical financial statement information, J. of Acc. Res."
-_FOSTER = "Foster, Olsen and Shevlin (1984), Earnings releases, anomalies, and the behavior of returns, Acc. Review 59"
+_FOSTER = "Foster, Olsen and Shevlin (1984), Earnings releases, anomalies, and the behavior of security returns, TAR 59"
+_LOUGHRAN = (
+    "Loughran and Wellman (2011), New evidence on the relation between the enterprise multiple and average stock "
+    "returns, JFQA 46"
+)
 
 _Row = tuple[str, Callable[..., float], tuple[str, ...], str, str, str]
 _CAP = ("shares", "raw_close")
@@ -54,7 +58,7 @@ _VALUATION: tuple[_Row, ...] = (
     (
         "operating_income_to_enterprise_value", steps.over_enterprise_value,
         ("operating_income_ttm", "long_term_debt", "cash", *_CAP), "fraction a year",
-        "Loughran and Wellman (2011), New evidence on the enterprise multiple and average stock returns, JFQA 46",
+        _LOUGHRAN,
         "Operating income of the trailing year over market value and long-term debt less cash.",
     ),
     (
@@ -69,7 +73,7 @@ _VALUATION: tuple[_Row, ...] = (
     ),
     (
         "dividend_yield", steps.over_market_cap, ("dividends_ttm", *_CAP), "fraction a year",
-        "Litzenberger and Ramaswamy (1979), The effect of personal taxes and dividends on asset prices, JFE 7",
+        "Litzenberger and Ramaswamy (1979), The effect of personal taxes and dividends on capital asset prices, JFE 7",
         "Dividends paid in the trailing year over market value.",
     ),
     (
