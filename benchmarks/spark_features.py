@@ -24,9 +24,7 @@ from unittest import mock
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from infra.kafka.broker import KafkaBroker
 
-from infra import maven
 from project01.bus import KafkaBus, TopicSpec, encode
 from project01.domain import BARS, CORPORATE_ACTIONS, Bar, trading_calendar
 from project01.etl import compared_names, feature_set
@@ -39,6 +37,13 @@ from project01.pipelines.market import read_market
 from project01.pipelines.spark_features import build_on_spark, feature_session
 from project01.pipelines.spark_features_stream import SecondsJob, SparkStreamed, stream_on_spark
 from project01.settings import FeatureSettings
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+# The launchers lie beside the benchmarks, not in the package.
+from infra.kafka.broker import KafkaBroker
+
+from infra import maven
 
 STREAMED = tuple(feature.name for feature in feature_set("intraday"))[:9]
 STREAM_SYMBOLS, BARS_A_BATCH = 500, 100_000
