@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import polars as pl
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -143,7 +145,7 @@ class Stream:
 
     def wait_for_batch(self, job: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + 180
-        while "batch " not in self.log().read_text():
+        while not re.search(r"^batch \d+: ", self.log().read_text(), re.MULTILINE):
             assert job.poll() is None, self.log().read_text()[-3000:]
             assert time.monotonic() < deadline, self.log().read_text()[-3000:]
             time.sleep(0.1)
@@ -205,3 +207,33 @@ def test_kill_9_of_the_driver_leaves_the_features_of_the_batch(
         stream.finish(notes="new")
         same(final(batch, found), stream.rows())
         assert stream.lake.version(TABLE) == before
+
+
+@pytest.mark.slow
+def test_a_stream_told_to_stop_ends_the_batch_in_hand(
+    kafka_servers: str, spark_jars: Path, tmp_path: Path  # noqa: F811
+) -> None:  # fmt: skip
+    found, topic = bars(4_000, seed=9), f"ticks-{uuid.uuid4().hex[:8]}"
+    with closing(KafkaBus(kafka_servers)) as bus:
+        bus.create(TopicSpec(topic, partitions=2, retention_ms=-1))
+        stream = Stream(tmp_path, spark_jars, bus, topic)
+        publish(bus, topic, found[:100])
+        job = stream.start("--trigger", "0.2")
+        try:
+            stream.wait_for_batch(job)
+            publish(bus, topic, found[100:])
+            notes = tmp_path / "notes"
+            while not (notes / "offsets" / "1").exists():
+                assert job.poll() is None, stream.log().read_text()[-3000:]
+                time.sleep(0.02)
+            driver = next(
+                process for process in psutil.Process(job.pid).children(recursive=True) if str(JOB) in process.cmdline()
+            )
+            driver.send_signal(signal.SIGTERM)
+            assert job.wait(60) == 0, stream.log().read_text()[-3000:]
+        finally:
+            if job.poll() is None:
+                stream.kill(job)
+        begun, ended = ({file.name for file in (notes / kind).glob("[0-9]*")} for kind in ("offsets", "commits"))
+        assert begun == ended, "a batch was left half done"
+        assert not re.search("ERROR|StackOverflow|Traceback", stream.log().read_text())

@@ -6,6 +6,7 @@ what happened to have arrived, so a replay or a slow partition would lose rows t
 into the lake by key and time, so nothing is lost or doubled whatever is done again after a crash.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,6 +34,8 @@ PACKED = "symbol string, rows binary"
 FOLDED = "symbol string, settled binary, newest binary"
 # A micro-batch is read again from its start after a crash, and its final rows pass through the driver.
 MESSAGES_A_BATCH = 200_000
+# Seconds that a micro-batch is given to end when the stream is stopped: less than a cluster waits before it kills.
+END_S = 20.0
 _STATE = {
     "spark.sql.streaming.stateStore.providerClass":
         "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
@@ -267,6 +270,7 @@ def _wait(query: Any, sink: StreamSink, stop: Event) -> None:
     try:
         while not stop.is_set() and not query.awaitTermination(1):
             pass
+        _end_batch(query)
     except StreamingQueryException as error:
         if isinstance(sink.error, Project01Error):
             raise sink.error from error
@@ -275,3 +279,16 @@ def _wait(query: Any, sink: StreamSink, stop: Event) -> None:
             f"Spark gave up the stream of features: {lines[-1] if lines else type(error).__name__}. Start again with "
             f"the same checkpoint, it goes on from there; if it fails again, read Spark's log."
         ) from error
+
+
+def _end_batch(query: Any) -> None:
+    """Let the micro-batch in hand end, so that it is not done again and its workers find their states until then."""
+
+    def done() -> int:
+        progress = query.lastProgress
+        return -1 if progress is None else int(progress["batchId"])
+
+    before, until = done(), time.monotonic() + END_S
+    while query.isActive and query.status["isTriggerActive"] and done() == before and time.monotonic() < until:
+        time.sleep(0.01)
+    query.awaitTermination(0.001)  # says why, if it failed
