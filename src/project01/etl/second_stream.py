@@ -187,7 +187,8 @@ class SecondStream:
             knowledge_time: shape (n,), microseconds since 1970.
             rows: shape (n, n_inputs), NaN where missing; fastest as a C-ordered float64 array.
         Returns:
-            Features of the rows and of those they revise, in the order in which they were computed.
+            Features of the rows and of those they revise, of each symbol in the order in which they were computed. The
+            order is the same whatever the number of threads.
         Raises:
             InputError: the shapes do not fit.
         """
