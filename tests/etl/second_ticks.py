@@ -1,11 +1,13 @@
 """Real and drawn ticks and seconds for the tests of the second clock."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from project01.etl.inputs import SECOND_INPUTS
+from project01.etl.second_stream import SecondFeatures, SecondStream
 
 # 2024-03-04 09:30 in New York.
 OPEN = 1_709_562_600
@@ -77,3 +79,25 @@ def made_up_seconds(seed: int, symbols: int = 2, seconds: int = 400, *, first: i
             )
         )
     return pl.concat(frames)
+
+
+def stream_arrays(rows: pl.DataFrame, symbols: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows as `SecondStream.update` takes them."""
+    symbol = rows["symbol"].replace_strict(symbols, range(len(symbols)), return_dtype=pl.Int32).to_numpy()
+    return symbol, rows["knowledge_time"].dt.epoch("us").to_numpy(), rows.select(SecondStream.inputs).to_numpy()
+
+
+def newest_rows(parts: Sequence[SecondFeatures], symbols: Sequence[str], names: Sequence[str]) -> pl.DataFrame:
+    """The last row written for each second, in the form of the batch; each version must be known no earlier."""
+    instant = pl.Datetime("us", "UTC")
+    written = pl.concat(
+        pl.DataFrame({"symbol": pl.Series(symbols, dtype=pl.String).gather(part.symbol)}).with_columns(
+            pl.Series("event_time", part.event_time).cast(instant),
+            pl.Series("knowledge_time", part.knowledge_time).cast(instant),
+            *(pl.Series(name, part.values[:, place]) for place, name in enumerate(names)),
+        )
+        for part in parts
+    )
+    ascending = written.group_by("symbol", "event_time").agg(pl.col("knowledge_time").is_sorted())
+    assert ascending["knowledge_time"].all()
+    return written.unique(["symbol", "event_time"], keep="last", maintain_order=True).sort("symbol", "event_time")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from zlib import crc32
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.effort import examples
-from tests.etl.second_ticks import OPEN, made_up_seconds
+from tests.etl.second_ticks import OPEN, made_up_seconds, newest_rows, stream_arrays
 
 from project01.domain import InputError, SchemaError
 from project01.etl import (
@@ -35,29 +36,8 @@ SHORT = tuple(
 )
 NAMES = [feature.name for feature in SHORT]
 SYMBOLS = ("S0", "S1")
-
-
-def arrays(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    symbol = np.array([SYMBOLS.index(name) for name in rows["symbol"]], dtype=np.int32)
-    return symbol, rows["knowledge_time"].dt.epoch("us").to_numpy(), rows.select(SecondStream.inputs).to_numpy()
-
-
-def newest(parts: list[SecondFeatures], names: list[str] = NAMES) -> pl.DataFrame:
-    """The last row written for each second, in the form of the batch; each version must be known no earlier."""
-    instant = pl.Datetime("us", "UTC")
-    written = pl.concat(
-        pl.DataFrame(
-            {"symbol": [SYMBOLS[number] for number in part.symbol]}, schema={"symbol": pl.String}
-        ).with_columns(
-            pl.Series("event_time", part.event_time).cast(instant),
-            pl.Series("knowledge_time", part.knowledge_time).cast(instant),
-            *(pl.Series(name, part.values[:, place]) for place, name in enumerate(names)),
-        )
-        for part in parts
-    )
-    ascending = written.group_by("symbol", "event_time").agg(pl.col("knowledge_time").is_sorted())
-    assert ascending["knowledge_time"].all()
-    return written.unique(["symbol", "event_time"], keep="last", maintain_order=True).sort("symbol", "event_time")
+arrays = partial(stream_arrays, symbols=SYMBOLS)
+newest = partial(newest_rows, symbols=SYMBOLS, names=NAMES)
 
 
 @st.composite

@@ -7,6 +7,7 @@ import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.effort import examples
-from tests.etl.second_ticks import made_up_seconds
+from tests.etl.second_ticks import made_up_seconds, newest_rows, stream_arrays
 
 from project01.domain import InputError
 from project01.etl import feature_set
@@ -25,6 +26,8 @@ SYMBOLS = tuple(f"S{number}" for number in range(2 * MANY_SYMBOLS))
 FEATURES = tuple(feature for feature in feature_set("intraday") if feature.window <= 60)[:12]
 NAMES = [feature.name for feature in FEATURES]
 WATERMARK = timedelta(seconds=10)
+arrays = partial(stream_arrays, symbols=SYMBOLS)
+newest = partial(newest_rows, symbols=SYMBOLS, names=NAMES)
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -38,11 +41,6 @@ def some_rows(seed: int, share_late: float, seconds: int = 120) -> pl.DataFrame:
     return pl.concat([rows, again]).sample(fraction=1.0, shuffle=True, seed=seed).sort("knowledge_time")
 
 
-def arrays(rows: pl.DataFrame) -> Batch:
-    symbol = rows["symbol"].replace_strict(SYMBOLS, range(len(SYMBOLS))).to_numpy().astype(np.int32)
-    return symbol, rows["knowledge_time"].dt.epoch("us").to_numpy(), rows.select(SecondStream.inputs).to_numpy()
-
-
 def fed(batch: Batch, cuts: list[int], threads: int) -> tuple[list[SecondFeatures], bytes]:
     stream = SecondStream(FEATURES, SYMBOLS, watermark=WATERMARK, threads=threads)
     spans = zip([0, *cuts], [*cuts, len(batch[0])], strict=True)
@@ -54,20 +52,6 @@ def assert_same(one: list[SecondFeatures], other: list[SecondFeatures]) -> None:
     for left, right in zip(one, other, strict=True):
         for name in SecondFeatures._fields:
             np.testing.assert_array_equal(getattr(left, name), getattr(right, name), err_msg=name)
-
-
-def newest(parts: list[SecondFeatures]) -> pl.DataFrame:
-    """The last row written for each second."""
-    instant = pl.Datetime("us", "UTC")
-    written = pl.concat(
-        pl.DataFrame({"symbol": pl.Series(SYMBOLS, dtype=pl.String).gather(part.symbol)}).with_columns(
-            pl.Series("event_time", part.event_time).cast(instant),
-            pl.Series("knowledge_time", part.knowledge_time).cast(instant),
-            *(pl.Series(name, part.values[:, place]) for place, name in enumerate(NAMES)),
-        )
-        for part in parts
-    )
-    return written.unique(["symbol", "event_time"], keep="last", maintain_order=True).sort("symbol", "event_time")
 
 
 @settings(max_examples=examples(15), deadline=None)
