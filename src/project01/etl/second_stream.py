@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from project01.domain import FloatArray, InputError
 from project01.etl.feature import Feature
 from project01.etl.fuse import kernel_of
 from project01.etl.inputs import SECOND_INPUTS
-from project01.etl.second_stream_batch import absorb, prepare
+from project01.etl.second_stream_batch import TOTALS, absorb, prepare
 from project01.etl.second_stream_kernel import BEHIND, INVALID, LATE, push, renew
 from project01.etl.second_stream_memory import (
     BASE_KNOWN,
@@ -32,6 +32,7 @@ from project01.etl.second_stream_memory import (
     WRITTEN,
     Memory,
     address_of,
+    entry_of,
     in_lines,
     lines_of,
     zeros_in_lines,
@@ -49,6 +50,9 @@ _MAGIC = b"project01 seconds 1\n"
 _DIGEST = 32
 # Made once: of the types that they stand for, numpy would look them up at every call.
 _NUMBER, _INTEGER, _SINGLE, _DOUBLE = (np.dtype(kind) for kind in (np.int32, np.int64, np.float32, np.float64))
+_PREPARE = (
+    "void(i8, i4[::1], i8[::1], f8[:, ::1], i8[::1], i8[:, ::1], i4[::1], f4[:, ::1], i8[::1], i8[::1], i8, i8, i8)"
+)
 _ALL_ACCEPTED = (np.empty(0, dtype=np.int64),) * 3
 _KEPT_NUMBERS = [HELD_ROWS, MIDDLE_ROWS, SEEN, BASE_KNOWN]
 
@@ -144,7 +148,7 @@ class SecondStream:
         self._address = self._memory.limits.ctypes.data
         # Of the largest batch so far: places of its rows by part, and of those not accepted.
         self._order, self._refused = np.empty(0, dtype=_INTEGER), np.empty((0, 2), dtype=_INTEGER)
-        self.push: Callable[[int, int], int] = partial(_compiled_push(), self._address)
+        self.push: Callable[[int, int], int] = partial(entry_of(push, "i8(i8, i8, i8)"), self._address)
 
     def _empty(self, open_rows: int) -> Memory:
         """Memory before the first row, with the addresses of its arrays, which live as long as the stream.
@@ -204,12 +208,12 @@ class SecondStream:
             size = left + spare * parts
             names, values = np.empty(size, dtype=_NUMBER), np.empty((size, self.values.shape[1]), dtype=_SINGLE)
             times, known = np.empty(size, dtype=_INTEGER), np.empty(size, dtype=_INTEGER)
-            _compiled_prepare()(
+            entry_of(prepare, _PREPARE)(
                 self._address, symbols, knowns, matrix, self._order, self._refused, names, values, times, known, parts,
                 spare, len(pieces),
             )  # fmt: skip
             left, written, refused = (
-                others.absorb(self._address) if others else _compiled_absorb()(self._address, parts)
+                others.absorb(self._address) if others else entry_of(absorb, TOTALS)(self._address, parts)
             )
             whole = names, times, known, values
             pieces += [whole] if written == size else self._written(parts, whole)
@@ -302,32 +306,6 @@ class SecondStream:
             memory.held[place, :number] = held[end - number : end]
             memory.rows[place, :number] = rows[end - number : end]
         renew(self._address)
-
-
-@cache
-def _compiled_push() -> Callable[[int, int, int], int]:
-    """The compiled code itself: to look for the form that fits the arguments costs more than an event."""
-    compiled_push: Any = push
-    entry: Callable[[int, int, int], int] = compiled_push.compile("i8(i8, i8, i8)")
-    return entry
-
-
-@cache
-def _compiled_prepare() -> Callable[..., None]:
-    """The compiled code itself, as of `push`."""
-    compiled_prepare: Any = prepare
-    entry: Callable[..., None] = compiled_prepare.compile(
-        "void(i8, i4[::1], i8[::1], f8[:, ::1], i8[::1], i8[:, ::1], i4[::1], f4[:, ::1], i8[::1], i8[::1], i8, i8, i8)"
-    )
-    return entry
-
-
-@cache
-def _compiled_absorb() -> Callable[[int, int], tuple[int, int, int]]:
-    """The compiled code itself, as of `push`."""
-    compiled_absorb: Any = absorb
-    entry: Callable[[int, int], tuple[int, int, int]] = compiled_absorb.compile("UniTuple(i8, 3)(i8, i8)")
-    return entry
 
 
 def check_features(features: Sequence[Feature]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from project01.domain import FloatArray
-from project01.etl.second_stream_kernel import move_on, refusal, run_rows, slot_of, take_at
+from project01.etl.second_stream_kernel import is_full, move_on, refusal, run_rows, slot_of, take_at
 from project01.etl.second_stream_memory import (
     ARRAYS,
     CAPACITY,
@@ -24,7 +24,6 @@ from project01.etl.second_stream_memory import (
     LINE,
     LIVE_KNOWN,
     MICROSECONDS,
-    MIDDLE_ROWS,
     NEWEST,
     NEXT,
     READS,
@@ -38,7 +37,6 @@ from project01.etl.second_stream_memory import (
     SYMBOL_NUMBERS,
     SYMBOLS,
     TO,
-    TOGETHER,
     WRITTEN,
     Batch,
     Integers,
@@ -53,7 +51,10 @@ from project01.etl.second_stream_memory import (
 )
 
 # Checksum of `second_stream_kernel`, as in that one.
-MADE_OF = 502154686
+MADE_OF = 1257530692
+
+# Of `absorb`, and of what takes its place: numbers of the stream and of a count in, three counts out.
+TOTALS = "UniTuple(i8, 3)(i8, i8)"
 
 
 @inlined
@@ -180,15 +181,14 @@ def _hold_run(part: int, most: int, batch: Batch, memory: Memory) -> int:
         symbol, row, knowledge = batch.symbols[place], batch.matrix[place], batch.knowns[place]
         if not (0 <= symbol < at[SYMBOLS] and _follows(symbol, row[0], knowledge, memory)):
             return count
-        numbers = memory.numbers[symbol]
-        if numbers[HELD_ROWS] - numbers[MIDDLE_ROWS] == at[TOGETHER]:
+        if is_full(symbol, memory):
             if count > 0:
                 return count  # its state may lie behind the rows held
             move_on(symbol, memory)
         _append(symbol, row, knowledge, ready[count], memory)
         which[count] = batch.names[to + count] = symbol
-        batch.out.times[to + count] = numbers[NEWEST]
-        batch.out.known[to + count] = numbers[LIVE_KNOWN]
+        batch.out.times[to + count] = memory.numbers[symbol, NEWEST]
+        batch.out.known[to + count] = memory.numbers[symbol, LIVE_KNOWN]
     return most
 
 

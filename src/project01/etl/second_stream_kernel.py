@@ -47,7 +47,7 @@ from project01.etl.second_stream_memory import (
 
 # Checksum of `second_stream_memory`, whose functions are compiled into these: without a change here numba would go on
 # with what it made of the former ones, and write beside the arrays. A test holds it.
-MADE_OF = 4167419611
+MADE_OF = 4027576963
 
 # What becomes of a row that gives no features: it was late, it came when rows known much later had come, or its time is
 # no whole second, lies behind its knowledge time, or its symbol is none.
@@ -107,6 +107,12 @@ def replay(symbol: int, first: int, memory: Memory, out: Written) -> int:
             keep_middle(symbol, middle, newest, memory)
     numbers[LIVE_KNOWN] = newest
     return count - first
+
+
+@inlined
+def is_full(symbol: int, memory: Memory) -> bool:
+    """Whether as many rows follow `middle` as may, so that states must move on before another is held."""
+    return bool(memory.numbers[symbol, HELD_ROWS] - memory.numbers[symbol, MIDDLE_ROWS] == memory.limits[TOGETHER])
 
 
 @inlined
@@ -183,7 +189,7 @@ def take(symbol: int, row: FloatArray, knowledge: int, memory: Memory, out: Writ
         return why
     numbers = memory.numbers[symbol]
     numbers[SEEN] = max(numbers[SEEN], knowledge)
-    if numbers[HELD_ROWS] - numbers[MIDDLE_ROWS] == memory.limits[TOGETHER]:
+    if is_full(symbol, memory):
         move_on(symbol, memory)
     count = numbers[HELD_ROWS]
     number = place_row(symbol, row, knowledge, memory)

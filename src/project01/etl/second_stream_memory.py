@@ -8,6 +8,7 @@ import math
 import mmap
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -61,6 +62,14 @@ LINE = 64
 LINE_NUMBERS = 8
 # Bytes of a large page of memory, on the systems that have them.
 LARGE_PAGE = 2**21
+
+
+@cache
+def entry_of(function: Callable[..., Any], signature: str) -> Callable[..., Any]:
+    """The compiled code itself: to look for the form that fits the arguments costs more than an event."""
+    compiled_function: Any = function
+    entry: Callable[..., Any] = compiled_function.compile(signature)
+    return entry
 
 
 class Memory(NamedTuple):

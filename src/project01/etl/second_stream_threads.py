@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from threading import Lock
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 import numba
 import numpy as np
@@ -22,11 +22,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from project01.etl.second_stream_batch import absorb, sums, take_part
-from project01.etl.second_stream_memory import LINE_NUMBERS, PARTS, compiled, inlined, zeros_in_lines
+from project01.etl.second_stream_batch import TOTALS, absorb, sums, take_part
+from project01.etl.second_stream_memory import LINE_NUMBERS, PARTS, compiled, entry_of, inlined, zeros_in_lines
 
 # Checksum of `second_stream_batch`, as in `second_stream_kernel`.
-MADE_OF = 3844376747
+MADE_OF = 2830903081
 
 # Places on the board: the stream's address; how many parts of its batch are done; how often each of them was taken.
 # Each is on a line of memory of its own, as threads write to it.
@@ -35,6 +35,7 @@ BOARD = TAKEN + PARTS * LINE_NUMBERS
 # Looks at the board, each of some ten nanoseconds, before a helper goes to sleep, and before a thread that waits for
 # the last helper leaves the core to others for a moment.
 PATIENCE, EAGER = 5_000, 500
+_Absorb: TypeAlias = Callable[[int, int], tuple[int, int, int]]
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -152,7 +153,9 @@ class Helpers:
         self._asleep = list(range(count))
         self._free = Lock()
         self._threads = ThreadPoolExecutor(count, "second-stream")
-        self._absorb, self._together, self._help_out = _compiled()
+        self._absorb: _Absorb = entry_of(absorb, TOTALS)
+        self._together: _Absorb = entry_of(absorb_together, TOTALS)
+        self._help_out = entry_of(help_out, "void(i8, i8)")
 
     def _help(self, number: int) -> None:
         self._help_out(self._address, number)
@@ -185,14 +188,3 @@ def helpers(count: int) -> Helpers:
 
 # A process made by copying this one has none of its threads.
 os.register_at_fork(after_in_child=helpers.cache_clear)
-
-
-@cache
-def _compiled() -> tuple[Callable[..., tuple[int, int, int]], Callable[..., tuple[int, int, int]], Callable[..., None]]:
-    """The compiled code itself: to look for the form that fits the arguments costs more than an event."""
-    alone, together, other = (cast("Any", function) for function in (absorb, absorb_together, help_out))
-    return (
-        alone.compile("UniTuple(i8, 3)(i8, i8)"),
-        together.compile("UniTuple(i8, 3)(i8, i8)"),
-        other.compile("void(i8, i8)"),
-    )
